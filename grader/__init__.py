@@ -1,0 +1,1 @@
+"""The grader: intake, build, screen, check, score, report; one module a stage."""

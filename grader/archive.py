@@ -1,0 +1,432 @@
+"""What is in a submission, seen the same way whether it is a folder or an archive.
+
+Nothing here is trusted: no link is followed, no path leaves the submission, nothing is
+unpacked, and only what intake asks for is read, in bounded pieces.
+"""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import os
+import stat
+import struct
+import tarfile
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import IO, Protocol
+
+ARCHIVES = (".zip", ".tar.gz", ".tgz", ".tar", ".tar.xz", ".txz", ".tar.bz2", ".tbz2")
+FOREIGN = (".rar", ".7z", ".gz", ".xz", ".bz2", ".zst", ".lz", ".lzma", ".cab", ".iso")
+
+MAX_FILE = 1 << 20  # bytes of one submitted file
+MAX_ARCHIVE = 64 << 20  # bytes of an archive as handed in
+MAX_UNPACKED = 128 << 20  # bytes of a tar once decompressed
+MAX_DIRECTORY = 4 << 20  # bytes of a zip's table of contents
+MAX_MEMBERS = 10_000
+MAX_DEPTH = 6
+CHUNK = 64 << 10
+
+JUNK = ("__MACOSX", ".DS_Store", "Thumbs.db", "desktop.ini")
+
+
+class Refused(Exception):
+    """A submission, or a file of it, cannot be taken; the text is for the student."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One thing in a submission."""
+
+    path: tuple[str, ...]
+    kind: str  # "file", "folder", or what it is in words: "a symbolic link" ...
+    read: Callable[[], bytes]  # the whole content, at most MAX_FILE; raises Refused
+
+
+@dataclass(frozen=True)
+class Tree:
+    """All entries of a submission, and what was left out of it because it was hostile."""
+
+    entries: tuple[Entry, ...]
+    left_out: tuple[str, ...]
+
+
+# ---- names ----
+
+
+def split_extension(name: str) -> tuple[str, str]:
+    """("Alice", ".tar.gz") of "Alice.tar.gz"; the extension is "" where there is none of an archive."""
+    for extension in sorted(ARCHIVES + FOREIGN, key=len, reverse=True):
+        if name.lower().endswith(extension) and len(name) > len(extension):
+            return name[: -len(extension)], name[-len(extension) :].lower()
+    return name, ""
+
+
+def safe_path(name: str) -> tuple[str, ...]:
+    """A member's name as path components; Refused if it could lead out of the submission."""
+    if name.startswith("/") or name[1:2] == ":":
+        raise Refused(f"{shown(name)}: an absolute path")
+    if "\\" in name:
+        raise Refused(
+            f"{shown(name)}: a path with backslashes; make the archive with forward slashes"
+        )
+    if "\0" in name:
+        raise Refused(f"{shown(name)}: a path with a NUL in it")
+    parts = tuple(part for part in name.split("/") if part not in ("", "."))
+    if ".." in parts:
+        raise Refused(f"{shown(name)}: a path that leads out of the archive")
+    return parts
+
+
+def shown(name: str) -> str:
+    """A hostile name, short and printable."""
+    printable = ascii(name)[1:-1]
+    return printable if len(printable) <= 120 else printable[:100] + "..."
+
+
+def is_junk(path: tuple[str, ...]) -> bool:
+    return any(part in JUNK or part.startswith("._") for part in path)
+
+
+# ---- reading one file, bounded ----
+
+
+def read_bounded(file: IO[bytes], name: str) -> bytes:
+    """Everything in file, or Refused if that is more than MAX_FILE."""
+    content = bytearray()
+    while chunk := file.read(CHUNK):
+        content += chunk
+        if len(content) > MAX_FILE:
+            raise Refused(f"{shown(name)} is larger than 1 MiB")
+    return bytes(content)
+
+
+def describe(mode: int) -> str:
+    """What something on disk is, in words."""
+    kinds = {
+        stat.S_IFREG: "file",
+        stat.S_IFDIR: "folder",
+        stat.S_IFLNK: "a symbolic link",
+        stat.S_IFIFO: "a named pipe",
+        stat.S_IFSOCK: "a socket",
+        stat.S_IFCHR: "a device",
+        stat.S_IFBLK: "a device",
+    }
+    return kinds.get(stat.S_IFMT(mode), "not a file")
+
+
+def read_file(folder: int, name: str) -> bytes:
+    """Reads a regular file of an open folder without following a link or blocking on a pipe.
+
+    A file that changes meanwhile is read once more, and then refused."""
+    for _ in range(2):
+        try:
+            fd = os.open(
+                name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder
+            )
+        except OSError as error:
+            raise Refused(f"{shown(name)} cannot be read: {error.strerror}") from error
+        with os.fdopen(fd, "rb") as file:
+            before = os.fstat(fd)
+            if not stat.S_ISREG(before.st_mode):
+                raise Refused(
+                    f"{shown(name)} is {with_article(describe(before.st_mode))}, not a regular file"
+                )
+            content = read_bounded(file, name)
+            after = os.fstat(fd)
+        if unchanged(before, after) and len(content) == after.st_size:
+            return content
+    raise Refused(f"{shown(name)} changed while it was read")
+
+
+def with_article(kind: str) -> str:
+    return f"a {kind}" if kind in ("file", "folder") else kind
+
+
+def unchanged(before: os.stat_result, after: os.stat_result) -> bool:
+    return (before.st_size, before.st_mtime_ns, before.st_ctime_ns) == (
+        after.st_size,
+        after.st_mtime_ns,
+        after.st_ctime_ns,
+    )
+
+
+# ---- folders ----
+
+
+@contextmanager
+def open_folder(path: str, folder: int | None = None) -> Iterator[int]:
+    """An open folder; a link in its place is refused."""
+    try:
+        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+        fd = os.open(path, flags, dir_fd=folder)
+    except OSError as error:
+        raise Refused(f"{shown(path)} cannot be opened: {error.strerror}") from error
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def folder_tree(path: str) -> Tree:
+    """What lies in a folder, down to MAX_DEPTH."""
+    entries: list[Entry] = []
+    left_out: list[str] = []
+    pending: list[tuple[str, ...]] = [()]
+    while pending:
+        here = pending.pop()
+        for name, kind in list_folder(path, here):
+            place = (*here, name)
+            entries.append(Entry(place, kind, folder_reader(path, place)))
+            if len(entries) > MAX_MEMBERS:
+                raise Refused(f"more than {MAX_MEMBERS} files and folders")
+            if kind == "folder" and len(place) < MAX_DEPTH and not is_junk(place):
+                pending.append(place)
+    return Tree(tuple(entries), tuple(left_out))
+
+
+def list_folder(top: str, place: tuple[str, ...]) -> list[tuple[str, str]]:
+    """(name, kind) of what lies in top/place, sorted; nothing where it cannot be opened any more."""
+    found: list[tuple[str, str]] = []
+    try:
+        with descend(top, place) as fd, os.scandir(fd) as scan:
+            for item in scan:
+                found.append((item.name, describe(item.stat(follow_symlinks=False).st_mode)))
+                if len(found) > MAX_MEMBERS:
+                    break
+    except (OSError, Refused):
+        if not place:
+            raise Refused("the folder cannot be read") from None
+    return sorted(found)
+
+
+@contextmanager
+def descend(top: str, place: tuple[str, ...]) -> Iterator[int]:
+    """The open folder top/place, reached without following a link below top."""
+    with open_folder(top) as fd:
+        if not place:
+            yield fd
+            return
+        inner = os.open(
+            place[0], os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=fd
+        )
+        for name in place[1:]:
+            try:
+                deeper = os.open(
+                    name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=inner
+                )
+            finally:
+                os.close(inner)
+            inner = deeper
+        try:
+            yield inner
+        finally:
+            os.close(inner)
+
+
+def folder_reader(top: str, place: tuple[str, ...]) -> Callable[[], bytes]:
+    def read() -> bytes:
+        try:
+            with descend(top, place[:-1]) as fd:
+                return read_file(fd, place[-1])
+        except OSError as error:
+            raise Refused(f"{shown('/'.join(place))} cannot be read: {error.strerror}") from error
+
+    return read
+
+
+# ---- archives ----
+
+
+@contextmanager
+def archive_tree(folder: int, name: str) -> Iterator[Tree]:
+    """What is in the archive called name in an open folder; its entries can be read inside the with."""
+    extension = split_extension(name)[1]
+    if extension in FOREIGN:
+        raise Refused(
+            f"{shown(name)}: this kind of archive is not opened here; hand in .zip or .tar.gz"
+        )
+    content = io.BytesIO(read_archive(folder, name))
+    try:
+        if extension == ".zip":
+            yield zip_tree(content)
+        else:
+            with unpacked(content, extension) as tar:
+                yield tar_tree(tar)
+    except Refused as error:
+        raise Refused(f"{shown(name)}: {error}") from error
+
+
+def read_archive(folder: int, name: str) -> bytes:
+    fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+    with os.fdopen(fd, "rb") as file:
+        before = os.fstat(fd)
+        if not stat.S_ISREG(before.st_mode):
+            raise Refused(
+                f"{shown(name)} is {with_article(describe(before.st_mode))}, not a regular file"
+            )
+        if before.st_size > MAX_ARCHIVE:
+            raise Refused(f"{shown(name)} is larger than {MAX_ARCHIVE >> 20} MiB")
+        content = file.read(MAX_ARCHIVE + 1)
+        if not unchanged(before, os.fstat(fd)) or len(content) != before.st_size:
+            raise Refused(f"{shown(name)} changed while it was read")
+        return content
+
+
+def collect(members: Iterator[tuple[str, str, Callable[[], bytes]]]) -> Tree:
+    """(name, kind, reader) of each member as a Tree, without those whose path leads out."""
+    entries: list[Entry] = []
+    left_out: list[str] = []
+    for count, (name, kind, read) in enumerate(members):
+        if count >= MAX_MEMBERS:
+            raise Refused(f"it holds more than {MAX_MEMBERS} files")
+        try:
+            path = safe_path(name)
+        except Refused as error:
+            left_out.append(str(error))
+            continue
+        if path and not is_junk(path):
+            entries.append(Entry(path, kind, read))
+    return Tree(tuple(entries), tuple(left_out[:20]))
+
+
+def zip_tree(content: io.BytesIO) -> Tree:
+    check_zip_size(content.getbuffer())
+    try:
+        archive = zipfile.ZipFile(content)
+    except Exception as error:  # zipfile raises whatever the bytes lead it to
+        raise Refused(f"it cannot be read as a zip archive ({error})") from error
+    return collect(zip_member(archive, info) for info in archive.infolist())
+
+
+def check_zip_size(content: memoryview) -> None:
+    """Refuses a table of contents that would fill the memory before zipfile has read it.
+
+    zipfile takes the end record at the very end, or else the last in the tail, so look at both."""
+    tail = bytes(content[-(65557 + 20) :])
+    for at in (len(tail) - 22, tail.rfind(b"PK\5\6")):
+        if at < 0 or tail[at : at + 4] != b"PK\5\6" or at + 22 > len(tail):
+            continue
+        (size,) = struct.unpack_from("<I", tail, at + 12)
+        if size > MAX_DIRECTORY or tail[max(at - 20, 0) : at].startswith(b"PK\6\7"):
+            raise Refused("its table of contents is too large")
+
+
+def zip_member(
+    archive: zipfile.ZipFile, info: zipfile.ZipInfo
+) -> tuple[str, str, Callable[[], bytes]]:
+    # orig_filename is what stands in the archive; zipfile cuts filename at a NUL.
+    mode = info.external_attr >> 16
+    kind = describe(mode) if stat.S_IFMT(mode) else "file"
+    if info.is_dir():
+        kind = "folder"
+
+    def read() -> bytes:
+        name = info.filename
+        if info.flag_bits & 1:
+            raise Refused(f"{shown(name)} is encrypted; hand in an archive without a password")
+        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise Refused(
+                f"{shown(name)} is compressed in a way that is not opened here; use plain zip"
+            )
+        return reading(name, lambda: archive.open(info))
+
+    return info.orig_filename, kind, read
+
+
+def reading(name: str, opener: Callable[[], IO[bytes] | None]) -> bytes:
+    """Reads a member; whatever hostile bytes make the archive module raise becomes Refused."""
+    try:
+        file = opener()
+        if file is None:
+            raise Refused(f"{shown(name)} is not a regular file")
+        with file:
+            return read_bounded(file, name)
+    except Refused:
+        raise
+    except Exception as error:
+        raise Refused(f"{shown(name)} cannot be read from the archive: {error}") from error
+
+
+class Readable(Protocol):
+    def read(self, size: int = ..., /) -> bytes:
+        ...
+
+
+@contextmanager
+def unpacked(content: io.BytesIO, extension: str) -> Iterator[IO[bytes]]:
+    """The decompressed tar in a temporary file, so that a bomb fills neither memory nor disk."""
+    with tempfile.TemporaryFile() as spool:
+        total = 0
+        for chunk in decompressed(content, extension):
+            total += len(chunk)
+            if total > MAX_UNPACKED:
+                raise Refused(f"it unpacks to more than {MAX_UNPACKED >> 20} MiB")
+            spool.write(chunk)
+        spool.seek(0)
+        yield spool
+
+
+def decompressed(content: io.BytesIO, extension: str) -> Iterator[bytes]:
+    try:
+        if extension.endswith("xz"):
+            yield from decompressed_xz(content)
+            return
+        source: Readable = content
+        if extension.endswith("gz"):
+            source = gzip.GzipFile(fileobj=content)
+        elif extension.endswith("bz2"):
+            source = bz2.BZ2File(content)
+        while chunk := source.read(CHUNK):
+            yield chunk
+    except (OSError, EOFError, ValueError, lzma.LZMAError) as error:
+        raise Refused(f"it cannot be decompressed ({error})") from error
+    except Exception as error:  # zlib.error and what else hostile bytes lead to
+        if isinstance(error, Refused):
+            raise
+        raise Refused(f"it cannot be decompressed ({error})") from error
+
+
+def decompressed_xz(content: io.BytesIO) -> Iterator[bytes]:
+    machine = lzma.LZMADecompressor(memlimit=MAX_UNPACKED)
+    while not machine.eof:
+        piece = content.read(CHUNK) if machine.needs_input else b""
+        if machine.needs_input and not piece:
+            raise EOFError("it ends too early")
+        yield machine.decompress(piece, CHUNK)
+
+
+def tar_tree(spool: IO[bytes]) -> Tree:
+    try:
+        archive = tarfile.open(fileobj=spool, mode="r:")
+        return collect(tar_members(archive))
+    except Refused:
+        raise
+    except Exception as error:  # tarfile raises whatever the bytes lead it to
+        raise Refused(f"it cannot be read as a tar archive ({error})") from error
+
+
+def tar_members(archive: tarfile.TarFile) -> Iterator[tuple[str, str, Callable[[], bytes]]]:
+    while (info := archive.next()) is not None:
+        yield info.name, tar_kind(info), tar_reader(archive, info)
+
+
+def tar_kind(info: tarfile.TarInfo) -> str:
+    if info.isreg() and not info.issparse():
+        return "file"
+    if info.isdir():
+        return "folder"
+    if info.issym():
+        return "a symbolic link"
+    if info.islnk():
+        return "a hard link"
+    return "a device" if info.isdev() else "not a regular file"
+
+
+def tar_reader(archive: tarfile.TarFile, info: tarfile.TarInfo) -> Callable[[], bytes]:
+    return lambda: reading(info.name, lambda: archive.extractfile(info))
