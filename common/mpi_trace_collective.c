@@ -1,0 +1,117 @@
+/* mpi_trace_collective.c: the student's collective calls, written down. Each
+   entry below makes two wrappers, of the blocking call and of the non-blocking
+   one, which has the same arguments and a request. What is noted as count is what
+   this rank gives, and where it only receives, what it gets. */
+#include "mpi_trace_record.h"
+
+#define UNWRAP(...) __VA_ARGS__
+
+#define COLLECTIVE(name, iname, root, count, type, parameters, arguments)                                              \
+    int MPI_##name(UNWRAP parameters)                                                                                  \
+    {                                                                                                                  \
+        struct mpi_trace_call *call = trace_begin(CALL_##name, comm, SITE);                                            \
+        if (call)                                                                                                      \
+            trace_collective(call, comm, root, count, type);                                                           \
+        trace_blocks(call);                                                                                            \
+        return trace_end(call, PMPI_##name(UNWRAP arguments));                                                         \
+    }                                                                                                                  \
+    int MPI_##iname(UNWRAP parameters, MPI_Request *request)                                                           \
+    {                                                                                                                  \
+        struct mpi_trace_call *call = trace_begin(CALL_##iname, comm, SITE);                                           \
+        if (call)                                                                                                      \
+            trace_collective(call, comm, root, count, type);                                                           \
+        int code = PMPI_##iname(UNWRAP arguments, request);                                                            \
+        if (call && code == MPI_SUCCESS)                                                                               \
+            trace_object_add(OBJECT_REQUEST, call, (uint64_t)(uintptr_t)*request, request);                            \
+        return trace_end(call, code);                                                                                  \
+    }
+
+/* This rank's own entry of an array that has one for each rank. */
+static int own(const int counts[], MPI_Comm comm)
+{
+    struct comm_info *info = trace_comm(comm);
+    return counts && info ? counts[info->rank] : 0;
+}
+
+static int64_t sum(const int counts[], MPI_Comm comm)
+{
+    struct comm_info *info = trace_comm(comm);
+    int64_t total = 0;
+    for (int i = 0; counts && info && i < info->peers; i++)
+        total += counts[i];
+    return total;
+}
+
+static bool in_place(const void *buffer)
+{
+    return buffer == MPI_IN_PLACE;
+}
+
+COLLECTIVE(Barrier, Ibarrier, -1, 0, MPI_BYTE, (MPI_Comm comm), (comm))
+COLLECTIVE(Bcast, Ibcast, root, count, type, (void *buffer, int count, MPI_Datatype type, int root, MPI_Comm comm),
+           (buffer, count, type, root, comm))
+COLLECTIVE(Gather, Igather, root, in_place(in) ? out_count : in_count, in_place(in) ? out_type : in_type,
+           (const void *in, int in_count, MPI_Datatype in_type, void *out, int out_count, MPI_Datatype out_type,
+            int root, MPI_Comm comm),
+           (in, in_count, in_type, out, out_count, out_type, root, comm))
+COLLECTIVE(Allgather, Iallgather, -1, in_place(in) ? out_count : in_count, in_place(in) ? out_type : in_type,
+           (const void *in, int in_count, MPI_Datatype in_type, void *out, int out_count, MPI_Datatype out_type,
+            MPI_Comm comm),
+           (in, in_count, in_type, out, out_count, out_type, comm))
+COLLECTIVE(Alltoall, Ialltoall, -1, in_place(in) ? out_count : in_count, in_place(in) ? out_type : in_type,
+           (const void *in, int in_count, MPI_Datatype in_type, void *out, int out_count, MPI_Datatype out_type,
+            MPI_Comm comm),
+           (in, in_count, in_type, out, out_count, out_type, comm))
+COLLECTIVE(Gatherv, Igatherv, root, in_place(in) ? own(out_counts, comm) : in_count, in_place(in) ? out_type : in_type,
+           (const void *in, int in_count, MPI_Datatype in_type, void *out, const int out_counts[], const int places[],
+            MPI_Datatype out_type, int root, MPI_Comm comm),
+           (in, in_count, in_type, out, out_counts, places, out_type, root, comm))
+COLLECTIVE(Allgatherv, Iallgatherv, -1, in_place(in) ? own(out_counts, comm) : in_count,
+           in_place(in) ? out_type : in_type,
+           (const void *in, int in_count, MPI_Datatype in_type, void *out, const int out_counts[], const int places[],
+            MPI_Datatype out_type, MPI_Comm comm),
+           (in, in_count, in_type, out, out_counts, places, out_type, comm))
+COLLECTIVE(Scatter, Iscatter, root, in_place(out) ? in_count : out_count, in_place(out) ? in_type : out_type,
+           (const void *in, int in_count, MPI_Datatype in_type, void *out, int out_count, MPI_Datatype out_type,
+            int root, MPI_Comm comm),
+           (in, in_count, in_type, out, out_count, out_type, root, comm))
+COLLECTIVE(Scatterv, Iscatterv, root, in_place(out) ? own(in_counts, comm) : out_count,
+           in_place(out) ? in_type : out_type,
+           (const void *in, const int in_counts[], const int places[], MPI_Datatype in_type, void *out, int out_count,
+            MPI_Datatype out_type, int root, MPI_Comm comm),
+           (in, in_counts, places, in_type, out, out_count, out_type, root, comm))
+COLLECTIVE(Alltoallv, Ialltoallv, -1, sum(in_place(in) ? out_counts : in_counts, comm),
+           in_place(in) ? out_type : in_type,
+           (const void *in, const int in_counts[], const int in_places[], MPI_Datatype in_type, void *out,
+            const int out_counts[], const int out_places[], MPI_Datatype out_type, MPI_Comm comm),
+           (in, in_counts, in_places, in_type, out, out_counts, out_places, out_type, comm))
+COLLECTIVE(Reduce, Ireduce, root, count, type,
+           (const void *in, void *out, int count, MPI_Datatype type, MPI_Op op, int root, MPI_Comm comm),
+           (in, out, count, type, op, root, comm))
+COLLECTIVE(Allreduce, Iallreduce, -1, count, type,
+           (const void *in, void *out, int count, MPI_Datatype type, MPI_Op op, MPI_Comm comm),
+           (in, out, count, type, op, comm))
+COLLECTIVE(Scan, Iscan, -1, count, type,
+           (const void *in, void *out, int count, MPI_Datatype type, MPI_Op op, MPI_Comm comm),
+           (in, out, count, type, op, comm))
+COLLECTIVE(Exscan, Iexscan, -1, count, type,
+           (const void *in, void *out, int count, MPI_Datatype type, MPI_Op op, MPI_Comm comm),
+           (in, out, count, type, op, comm))
+COLLECTIVE(Reduce_scatter_block, Ireduce_scatter_block, -1, count, type,
+           (const void *in, void *out, int count, MPI_Datatype type, MPI_Op op, MPI_Comm comm),
+           (in, out, count, type, op, comm))
+COLLECTIVE(Reduce_scatter, Ireduce_scatter, -1, sum(counts, comm), type,
+           (const void *in, void *out, const int counts[], MPI_Datatype type, MPI_Op op, MPI_Comm comm),
+           (in, out, counts, type, op, comm))
+
+/* Each rank pair has a type of its own here, so no size is noted; nor is there a non-blocking wrapper. */
+int MPI_Alltoallw(const void *in, const int in_counts[], const int in_places[], const MPI_Datatype in_types[],
+                  void *out, const int out_counts[], const int out_places[], const MPI_Datatype out_types[],
+                  MPI_Comm comm)
+{
+    struct mpi_trace_call *call = trace_begin(CALL_Alltoallw, comm, SITE);
+    trace_collective(call, comm, -1, 0, MPI_BYTE);
+    trace_blocks(call);
+    return trace_end(call,
+                     PMPI_Alltoallw(in, in_counts, in_places, in_types, out, out_counts, out_places, out_types, comm));
+}

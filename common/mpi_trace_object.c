@@ -1,0 +1,268 @@
+/* mpi_trace_object.c: what the student makes and has to give back: datatypes,
+   operations, communicators (requests come from the other files); and one-sided
+   communication, which is only counted. */
+#include "mpi_trace_record.h"
+
+void trace_object_add(enum mpi_trace_kind kind, const struct mpi_trace_call *made, uint64_t handle,
+                      const void *variable)
+{
+    struct mpi_trace_file *file = trace_file();
+    trace_lock();
+    struct mpi_trace_object *free = NULL;
+    for (int i = 0; i < MPI_TRACE_OBJECTS && !free; i++)
+        if (file->object[i].kind == OBJECT_NONE)
+            free = &file->object[i];
+    if (free) {
+        bool persistent = made->function >= CALL_Send_init && made->function <= CALL_Recv_init;
+        *free = (struct mpi_trace_object){.kind = (int32_t)kind,
+                                          .persistent = persistent,
+                                          .active = !persistent,
+                                          .handle = handle,
+                                          .variable = (uint64_t)(uintptr_t)variable,
+                                          .made = *made};
+    } else {
+        file->objects_lost++;
+    }
+    trace_unlock();
+}
+
+struct mpi_trace_object *trace_object_find(enum mpi_trace_kind kind, uint64_t handle, const void *variable)
+{
+    struct mpi_trace_file *file = trace_file();
+    struct mpi_trace_object *found = NULL;
+    /* Finished requests may share one handle, so the variable decides where it can; a handle may have been copied. */
+    for (int i = 0; i < MPI_TRACE_OBJECTS; i++) {
+        struct mpi_trace_object *object = &file->object[i];
+        if (object->kind != (int32_t)kind || object->handle != handle)
+            continue;
+        if (object->variable == (uint64_t)(uintptr_t)variable)
+            return object;
+        if (!found)
+            found = object;
+    }
+    return found;
+}
+
+void trace_object_remove(enum mpi_trace_kind kind, uint64_t handle, const void *variable)
+{
+    trace_lock();
+    struct mpi_trace_object *object = trace_object_find(kind, handle, variable);
+    if (object)
+        object->kind = OBJECT_NONE;
+    trace_unlock();
+}
+
+/* ---- communicators ---- */
+
+/* Every rank of the parent has made the call, also those that got MPI_COMM_NULL. */
+static int end_comm(struct mpi_trace_call *call, int code, MPI_Comm parent, const MPI_Comm *child)
+{
+    if (call && code == MPI_SUCCESS) {
+        trace_comm_born(parent, *child);
+        if (*child != MPI_COMM_NULL)
+            trace_object_add(OBJECT_COMM, call, (uint64_t)(uintptr_t)*child, child);
+    }
+    return trace_end(call, code);
+}
+
+static struct mpi_trace_call *begin_comm(enum mpi_trace_function function, MPI_Comm parent, const void *site)
+{
+    struct mpi_trace_call *call = trace_begin(function, parent, site);
+    trace_collective(call, parent, -1, 0, MPI_BYTE);
+    trace_blocks(call);
+    return call;
+}
+
+int MPI_Comm_dup(MPI_Comm comm, MPI_Comm *copy)
+{
+    struct mpi_trace_call *call = begin_comm(CALL_Comm_dup, comm, SITE);
+    return end_comm(call, PMPI_Comm_dup(comm, copy), comm, copy);
+}
+
+int MPI_Comm_split(MPI_Comm comm, int color, int order, MPI_Comm *part)
+{
+    struct mpi_trace_call *call = begin_comm(CALL_Comm_split, comm, SITE);
+    return end_comm(call, PMPI_Comm_split(comm, color, order, part), comm, part);
+}
+
+int MPI_Comm_split_type(MPI_Comm comm, int type, int order, MPI_Info info, MPI_Comm *part)
+{
+    struct mpi_trace_call *call = begin_comm(CALL_Comm_split_type, comm, SITE);
+    return end_comm(call, PMPI_Comm_split_type(comm, type, order, info, part), comm, part);
+}
+
+int MPI_Comm_create(MPI_Comm comm, MPI_Group group, MPI_Comm *part)
+{
+    struct mpi_trace_call *call = begin_comm(CALL_Comm_create, comm, SITE);
+    return end_comm(call, PMPI_Comm_create(comm, group, part), comm, part);
+}
+
+/* Only the group's ranks call it, so the parent's count of children must not grow: trace_comm numbers it by members. */
+int MPI_Comm_create_group(MPI_Comm comm, MPI_Group group, int tag, MPI_Comm *part)
+{
+    struct mpi_trace_call *call = trace_begin(CALL_Comm_create_group, comm, SITE);
+    int code = PMPI_Comm_create_group(comm, group, tag, part);
+    if (call && code == MPI_SUCCESS && trace_comm(*part))
+        trace_object_add(OBJECT_COMM, call, (uint64_t)(uintptr_t)*part, part);
+    return trace_end(call, code);
+}
+
+int MPI_Cart_create(MPI_Comm comm, int dimensions, const int sizes[], const int periods[], int reorder, MPI_Comm *grid)
+{
+    struct mpi_trace_call *call = begin_comm(CALL_Cart_create, comm, SITE);
+    return end_comm(call, PMPI_Cart_create(comm, dimensions, sizes, periods, reorder, grid), comm, grid);
+}
+
+int MPI_Comm_free(MPI_Comm *comm)
+{
+    struct mpi_trace_call *call = trace_begin(CALL_Comm_free, *comm, SITE);
+    if (call)
+        trace_object_remove(OBJECT_COMM, (uint64_t)(uintptr_t)*comm, comm);
+    return trace_end(call, PMPI_Comm_free(comm));
+}
+
+/* ---- datatypes and operations ---- */
+
+static int end_type(struct mpi_trace_call *call, int code, const MPI_Datatype *type)
+{
+    if (call && code == MPI_SUCCESS)
+        trace_object_add(OBJECT_TYPE, call, (uint64_t)(uintptr_t)*type, type);
+    return trace_end(call, code);
+}
+
+int MPI_Type_contiguous(int count, MPI_Datatype old, MPI_Datatype *new)
+{
+    struct mpi_trace_call *call = trace_begin(CALL_Type_contiguous, MPI_COMM_NULL, SITE);
+    return end_type(call, PMPI_Type_contiguous(count, old, new), new);
+}
+
+int MPI_Type_vector(int count, int length, int stride, MPI_Datatype old, MPI_Datatype *new)
+{
+    struct mpi_trace_call *call = trace_begin(CALL_Type_vector, MPI_COMM_NULL, SITE);
+    return end_type(call, PMPI_Type_vector(count, length, stride, old, new), new);
+}
+
+int MPI_Type_create_hvector(int count, int length, MPI_Aint stride, MPI_Datatype old, MPI_Datatype *new)
+{
+    struct mpi_trace_call *call = trace_begin(CALL_Type_create_hvector, MPI_COMM_NULL, SITE);
+    return end_type(call, PMPI_Type_create_hvector(count, length, stride, old, new), new);
+}
+
+int MPI_Type_indexed(int count, const int lengths[], const int places[], MPI_Datatype old, MPI_Datatype *new)
+{
+    struct mpi_trace_call *call = trace_begin(CALL_Type_indexed, MPI_COMM_NULL, SITE);
+    return end_type(call, PMPI_Type_indexed(count, lengths, places, old, new), new);
+}
+
+int MPI_Type_create_hindexed(int count, const int lengths[], const MPI_Aint places[], MPI_Datatype old,
+                             MPI_Datatype *new)
+{
+    struct mpi_trace_call *call = trace_begin(CALL_Type_create_hindexed, MPI_COMM_NULL, SITE);
+    return end_type(call, PMPI_Type_create_hindexed(count, lengths, places, old, new), new);
+}
+
+int MPI_Type_create_indexed_block(int count, int length, const int places[], MPI_Datatype old, MPI_Datatype *new)
+{
+    struct mpi_trace_call *call = trace_begin(CALL_Type_create_indexed_block, MPI_COMM_NULL, SITE);
+    return end_type(call, PMPI_Type_create_indexed_block(count, length, places, old, new), new);
+}
+
+int MPI_Type_create_struct(int count, const int lengths[], const MPI_Aint places[], const MPI_Datatype types[],
+                           MPI_Datatype *new)
+{
+    struct mpi_trace_call *call = trace_begin(CALL_Type_create_struct, MPI_COMM_NULL, SITE);
+    return end_type(call, PMPI_Type_create_struct(count, lengths, places, types, new), new);
+}
+
+int MPI_Type_create_subarray(int dimensions, const int sizes[], const int parts[], const int starts[], int order,
+                             MPI_Datatype old, MPI_Datatype *new)
+{
+    struct mpi_trace_call *call = trace_begin(CALL_Type_create_subarray, MPI_COMM_NULL, SITE);
+    return end_type(call, PMPI_Type_create_subarray(dimensions, sizes, parts, starts, order, old, new), new);
+}
+
+int MPI_Type_create_resized(MPI_Datatype old, MPI_Aint lower, MPI_Aint extent, MPI_Datatype *new)
+{
+    struct mpi_trace_call *call = trace_begin(CALL_Type_create_resized, MPI_COMM_NULL, SITE);
+    return end_type(call, PMPI_Type_create_resized(old, lower, extent, new), new);
+}
+
+int MPI_Type_dup(MPI_Datatype old, MPI_Datatype *new)
+{
+    struct mpi_trace_call *call = trace_begin(CALL_Type_dup, MPI_COMM_NULL, SITE);
+    return end_type(call, PMPI_Type_dup(old, new), new);
+}
+
+int MPI_Type_commit(MPI_Datatype *type)
+{
+    struct mpi_trace_call *call = trace_begin(CALL_Type_commit, MPI_COMM_NULL, SITE);
+    return trace_end(call, PMPI_Type_commit(type));
+}
+
+int MPI_Type_free(MPI_Datatype *type)
+{
+    struct mpi_trace_call *call = trace_begin(CALL_Type_free, MPI_COMM_NULL, SITE);
+    if (call)
+        trace_object_remove(OBJECT_TYPE, (uint64_t)(uintptr_t)*type, type);
+    return trace_end(call, PMPI_Type_free(type));
+}
+
+int MPI_Op_create(MPI_User_function *function, int commutes, MPI_Op *op)
+{
+    struct mpi_trace_call *call = trace_begin(CALL_Op_create, MPI_COMM_NULL, SITE);
+    int code = PMPI_Op_create(function, commutes, op);
+    if (call && code == MPI_SUCCESS)
+        trace_object_add(OBJECT_OP, call, (uint64_t)(uintptr_t)*op, op);
+    return trace_end(call, code);
+}
+
+int MPI_Op_free(MPI_Op *op)
+{
+    struct mpi_trace_call *call = trace_begin(CALL_Op_free, MPI_COMM_NULL, SITE);
+    if (call)
+        trace_object_remove(OBJECT_OP, (uint64_t)(uintptr_t)*op, op);
+    return trace_end(call, PMPI_Op_free(op));
+}
+
+/* ---- one-sided communication: counted, no more ---- */
+
+/* Name, parameters, arguments: all the wrappers are alike. */
+#define COUNTED(name, parameters, arguments)                                                                           \
+    int MPI_##name parameters                                                                                          \
+    {                                                                                                                  \
+        struct mpi_trace_call *call = trace_begin(CALL_##name, MPI_COMM_NULL, SITE);                                   \
+        return trace_end(call, PMPI_##name arguments);                                                                 \
+    }
+
+COUNTED(Win_create, (void *base, MPI_Aint size, int unit, MPI_Info info, MPI_Comm comm, MPI_Win *win),
+        (base, size, unit, info, comm, win))
+COUNTED(Win_allocate, (MPI_Aint size, int unit, MPI_Info info, MPI_Comm comm, void *base, MPI_Win *win),
+        (size, unit, info, comm, base, win))
+COUNTED(Win_allocate_shared, (MPI_Aint size, int unit, MPI_Info info, MPI_Comm comm, void *base, MPI_Win *win),
+        (size, unit, info, comm, base, win))
+COUNTED(Win_free, (MPI_Win * win), (win))
+COUNTED(Win_fence, (int assertion, MPI_Win win), (assertion, win))
+COUNTED(Win_lock, (int type, int rank, int assertion, MPI_Win win), (type, rank, assertion, win))
+COUNTED(Win_unlock, (int rank, MPI_Win win), (rank, win))
+COUNTED(Win_lock_all, (int assertion, MPI_Win win), (assertion, win))
+COUNTED(Win_unlock_all, (MPI_Win win), (win))
+COUNTED(Win_flush, (int rank, MPI_Win win), (rank, win))
+COUNTED(Put,
+        (const void *from, int count, MPI_Datatype type, int target, MPI_Aint place, int there, MPI_Datatype there_type,
+         MPI_Win win),
+        (from, count, type, target, place, there, there_type, win))
+COUNTED(Get,
+        (void *into, int count, MPI_Datatype type, int target, MPI_Aint place, int there, MPI_Datatype there_type,
+         MPI_Win win),
+        (into, count, type, target, place, there, there_type, win))
+COUNTED(Accumulate,
+        (const void *from, int count, MPI_Datatype type, int target, MPI_Aint place, int there, MPI_Datatype there_type,
+         MPI_Op op, MPI_Win win),
+        (from, count, type, target, place, there, there_type, op, win))
+COUNTED(Get_accumulate,
+        (const void *from, int count, MPI_Datatype type, void *into, int into_count, MPI_Datatype into_type, int target,
+         MPI_Aint place, int there, MPI_Datatype there_type, MPI_Op op, MPI_Win win),
+        (from, count, type, into, into_count, into_type, target, place, there, there_type, op, win))
+COUNTED(Fetch_and_op,
+        (const void *from, void *into, MPI_Datatype type, int target, MPI_Aint place, MPI_Op op, MPI_Win win),
+        (from, into, type, target, place, op, win))

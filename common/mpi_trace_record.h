@@ -1,0 +1,61 @@
+/* mpi_trace_record.h: what the wrappers (mpi_trace_p2p.c, _request.c,
+   _collective.c, _object.c) need of the recorder. Not for main.c.
+
+   A wrapper reads: trace_begin, what the call is about, the PMPI call, trace_end.
+   trace_begin returns NULL when nothing is to be recorded (tracing is off, or the
+   MPI library calls itself); everything below accepts that NULL. */
+#ifndef MPI_TRACE_RECORD_H
+#define MPI_TRACE_RECORD_H
+
+#include <mpi.h>
+#include <stdbool.h>
+
+#include "mpi_trace.h"
+
+/* A macro, because it must be the wrapper's own return address. */
+#define SITE __builtin_return_address(0)
+
+struct mpi_trace_call *trace_begin(enum mpi_trace_function function, MPI_Comm comm, const void *site);
+int trace_end(struct mpi_trace_call *call, int code);
+/* The same for a call that asks and does not wait: unanswered questions in a row make one record. */
+int trace_end_poll(struct mpi_trace_call *call, int code, bool answered);
+
+void trace_to(struct mpi_trace_call *call, int dest, int tag, int count, MPI_Datatype type);
+void trace_from(struct mpi_trace_call *call, int source, int tag, int count, MPI_Datatype type);
+void trace_sent(struct mpi_trace_call *call);   /* the message of trace_to is on its way */
+void trace_blocks(struct mpi_trace_call *call); /* the call can wait for another rank */
+void trace_got(struct mpi_trace_call *call, int code, const MPI_Status *status);
+/* A collective: its number on the communicator, its root (-1: none), what this rank gives. */
+void trace_collective(struct mpi_trace_call *call, MPI_Comm comm, int root, int64_t count, MPI_Datatype type);
+
+bool trace_synchronous(void);                         /* LAB_MPI_SYNC */
+void trace_append(const struct mpi_trace_call *call); /* to the ring */
+struct mpi_trace_file *trace_file(void);              /* NULL: tracing is off */
+uint64_t trace_now(void);
+void trace_lock(void);
+void trace_unlock(void);
+
+/* ---- communicators (mpi_trace_comm.c) ---- */
+
+struct comm_info {
+    uint32_t id;
+    int size, rank;
+    uint32_t children, collectives;
+    int *world; /* world rank of each rank that can be a peer, peers of them */
+    int peers;
+    struct mpi_trace_comm *entry; /* in the file; NULL if there was no room */
+};
+
+void trace_comms_start(void);                          /* once, after PMPI_Init */
+struct comm_info *trace_comm(MPI_Comm comm);           /* NULL for MPI_COMM_NULL */
+void trace_comm_born(MPI_Comm parent, MPI_Comm child); /* gives child its number; every rank of parent must call it */
+int trace_world_rank(uint32_t id, int rank);           /* through the file's table */
+
+/* ---- objects (mpi_trace_object.c) ---- */
+
+void trace_object_add(enum mpi_trace_kind kind, const struct mpi_trace_call *made, uint64_t handle,
+                      const void *variable);
+struct mpi_trace_object *trace_object_find(enum mpi_trace_kind kind, uint64_t handle, const void *variable);
+void trace_object_remove(enum mpi_trace_kind kind, uint64_t handle, const void *variable);
+
+#endif
