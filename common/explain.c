@@ -1,0 +1,212 @@
+/* explain.c: see explain.h. The sanitizers' reports are text, and so are read as text. */
+#include "explain.h"
+
+#include <ctype.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+
+/* ---- sanitizers ---- */
+
+struct report_kind {
+    const char *sign;  /* in the report */
+    enum cause cause;
+    const char *words; /* what it means */
+};
+
+static const struct report_kind report_kinds[] = {
+    {"heap-buffer-overflow", CAUSE_MEMORY, "it reads or writes past the end of a block from malloc"},
+    {"stack-buffer-overflow", CAUSE_MEMORY, "it reads or writes past the end of a local array"},
+    {"global-buffer-overflow", CAUSE_MEMORY, "it reads or writes past the end of a global array"},
+    {"dynamic-stack-buffer-overflow", CAUSE_MEMORY, "it reads or writes past the end of a variable-length array"},
+    {"heap-use-after-free", CAUSE_MEMORY, "it uses a block after free"},
+    {"attempting double-free", CAUSE_MEMORY, "it frees a block twice"},
+    {"attempting free on address", CAUSE_MEMORY, "it frees something that malloc did not give"},
+    {"stack-use-after-return", CAUSE_MEMORY, "it uses a local variable of a function that has returned"},
+    {"stack-use-after-scope", CAUSE_MEMORY, "it uses a local variable outside its block"},
+    {"stack-overflow", CAUSE_MEMORY, "the stack is full: endless recursion, or a huge local array"},
+    {"memcpy-param-overlap", CAUSE_MEMORY, "memcpy is given blocks that overlap; memmove allows that"},
+    {"negative-size-param", CAUSE_MEMORY, "a size has become negative"},
+    {"allocation-size-too-big", CAUSE_MEMORY, "malloc is asked for an impossible size"},
+    {"ERROR: LeakSanitizer", CAUSE_LEAK, "memory from malloc is never freed"},
+    {"WARNING: ThreadSanitizer: data race", CAUSE_RACE,
+     "data race: two threads use the same variable at the same time, and at least one writes"},
+    {"WARNING: ThreadSanitizer: thread leak", CAUSE_LEAK, "a thread is never joined"},
+    {"ThreadSanitizer: lock-order-inversion", CAUSE_RACE, "two locks are taken in both orders, which can deadlock"},
+    {"ERROR: ThreadSanitizer", CAUSE_MEMORY, "it uses memory that is not its own"},
+    {"ERROR: AddressSanitizer", CAUSE_MEMORY, "it uses memory that is not its own"},
+    {"runtime error:", CAUSE_MEMORY, "undefined behaviour"},
+};
+
+/* Copies the line that p points into, without leading blanks. */
+static void copy_line(const char *text, const char *p, char *line, size_t size)
+{
+    while (p > text && p[-1] != '\n')
+        p--;
+    while (*p == ' ' || *p == '\t')
+        p++;
+    snprintf(line, size, "%.*s", (int)strcspn(p, "\n"), p);
+}
+
+/* Is this "#3 0x55... in pool_map /submission/pool.c:42:7" a frame in a source
+   file of the course (and not in the runtime)? Then "pool_map (pool.c:42)". */
+static bool frame_words(const char *frame, char *words, size_t size)
+{
+    const char *in = strstr(frame, " in "), *name = in ? in + 4 : strchr(frame, ' ');
+    size_t line_length = strcspn(frame, "\n");
+    const char *end = frame + line_length;
+    if (!name || name > end)
+        return false;
+    name += strspn(name, " ");
+    size_t name_length = strcspn(name, " \n");
+    const char *dot = NULL;
+    for (const char *p = name; p + 3 < end; p++)
+        if (p[0] == '.' && p[1] == 'c' && p[2] == ':' && isdigit((unsigned char)p[3]))
+            dot = p;
+    if (!dot)
+        return false;
+    const char *file = dot;
+    while (file > name && file[-1] != '/' && file[-1] != ' ')
+        file--;
+    snprintf(words, size, "%.*s (%.*s:%d)", (int)name_length, name, (int)(dot + 2 - file), file, atoi(dot + 3));
+    return true;
+}
+
+/* The first frames of the course's own code after p, one for each stack of the report. */
+static void add_frames(const char *p, char *text, size_t size)
+{
+    char words[200], last[200] = "";
+    int shown = 0;
+    bool found = false; /* in this stack */
+    for (const char *line = p; line && *line && shown < 3; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL) {
+        const char *q = line + strspn(line, " ");
+        if (q[0] != '#') {
+            found = false;
+            continue;
+        }
+        if (found || !frame_words(q, words, sizeof words) || strcmp(words, last) == 0)
+            continue;
+        found = true;
+        size_t used = strlen(text);
+        snprintf(text + used, size - used, "%s%s", shown++ ? ", and " : "\n  in ", words);
+        snprintf(last, sizeof last, "%s", words);
+    }
+}
+
+bool explain_sanitizer(const struct run *r, struct explanation *e)
+{
+    const struct report_kind *kind = NULL;
+    const char *at = NULL;
+    for (size_t i = 0; i < sizeof report_kinds / sizeof *report_kinds && !at; i++) {
+        kind = &report_kinds[i];
+        at = strstr(r->err, kind->sign);
+    }
+    if (!at)
+        return false;
+    char line[300];
+    copy_line(r->err, at, line, sizeof line);
+    e->cause = kind->cause;
+    snprintf(e->text, sizeof e->text, "%s", kind->words);
+    add_frames(at, e->text, sizeof e->text);
+    size_t used = strlen(e->text);
+    snprintf(e->text + used, sizeof e->text - used, "\n  the sanitizer's words: %s", line);
+    return true;
+}
+
+/* ---- processes ---- */
+
+struct wait_words {
+    long syscall;
+    bool for_others; /* waits until another process does something */
+    const char *words;
+};
+
+static const struct wait_words wait_table[] = {
+    {SYS_read, true, "waits in read"},           {SYS_recvfrom, true, "waits in recv"},
+    {SYS_recvmsg, true, "waits in recvmsg"},     {SYS_write, true, "waits in write (nobody reads: the pipe is full)"},
+    {SYS_sendto, true, "waits in send (nobody receives)"},
+    {SYS_sendmsg, true, "waits in sendmsg (nobody receives)"},
+    {SYS_writev, true, "waits in writev (nobody reads: the pipe is full)"},
+    {SYS_readv, true, "waits in readv"},
+    {SYS_wait4, true, "waits for a child to end"}, {SYS_waitid, true, "waits for a child to end"},
+    {SYS_futex, true, "waits for a lock, semaphore or thread"},
+#ifdef SYS_poll
+    {SYS_poll, true, "waits in poll"},
+#endif
+#ifdef SYS_select
+    {SYS_select, true, "waits in select"},
+#endif
+#ifdef SYS_epoll_wait
+    {SYS_epoll_wait, true, "waits in epoll_wait"},
+#endif
+#ifdef SYS_pause
+    {SYS_pause, false, "waits in pause"},
+#endif
+    {SYS_ppoll, true, "waits in poll"},          {SYS_pselect6, true, "waits in select"},
+    {SYS_epoll_pwait, true, "waits in epoll_wait"}, {SYS_semop, true, "waits for a semaphore"},
+    {SYS_semtimedop, true, "waits for a semaphore"}, {SYS_msgrcv, true, "waits for a message"},
+    {SYS_msgsnd, true, "waits to send a message"}, {SYS_accept, true, "waits for a connection"},
+    {SYS_openat, true, "waits to open a file"},   {SYS_connect, true, "waits for a connection"},
+    {SYS_nanosleep, false, "sleeps"},            {SYS_clock_nanosleep, false, "sleeps"},
+};
+
+static const struct wait_words *find_wait(const struct seen_process *p)
+{
+    for (size_t i = 0; i < sizeof wait_table / sizeof *wait_table; i++)
+        if (wait_table[i].syscall == p->syscall)
+            return &wait_table[i];
+    return NULL;
+}
+
+void explain_processes(const struct run *r, char *text, size_t size)
+{
+    text[0] = '\0';
+    for (int i = 0; i < r->report.seen_count; i++) {
+        const struct seen_process *p = &r->report.seen[i];
+        const struct wait_words *wait = find_wait(p);
+        const char *words = p->state == 'Z'   ? "has ended, but nobody waited for it (a zombie)"
+                            : p->state == 'R' ? "was computing"
+                            : p->state == 'T' ? "was stopped"
+                            : wait            ? wait->words
+                                              : "waits";
+        size_t used = strlen(text);
+        snprintf(text + used, size - used, "\n  process %d (%s, child of %d): %s", p->pid, p->name, p->parent, words);
+    }
+}
+
+bool all_waiting(const struct run *r)
+{
+    int waiting = 0;
+    for (int i = 0; i < r->report.seen_count; i++) {
+        const struct seen_process *p = &r->report.seen[i];
+        const struct wait_words *wait = find_wait(p);
+        if (p->state == 'Z')
+            continue;
+        if (p->state != 'S' || !wait || !wait->for_others)
+            return false;
+        waiting++;
+    }
+    return waiting >= 2;
+}
+
+/* ---- signals ---- */
+
+const char *explain_signal(int number)
+{
+    switch (number) {
+    case SIGSEGV: return "SIGSEGV: it used memory that is not its own, often a NULL pointer or an index out of range";
+    case SIGBUS: return "SIGBUS: it used a part of a mapping that is not there";
+    case SIGABRT: return "SIGABRT: abort was called, by a failed assertion or because the heap is damaged";
+    case SIGFPE: return "SIGFPE: an integer was divided by zero";
+    case SIGILL: return "SIGILL: the processor met an instruction that is none";
+    case SIGPIPE: return "SIGPIPE: it wrote to a pipe or socket that nobody reads any more";
+    case SIGKILL: return "SIGKILL: somebody killed it (it did so itself, or it used up the memory)";
+    case SIGXCPU: return "SIGXCPU: it used up its processor time";
+    case SIGXFSZ: return "SIGXFSZ: a file it wrote became too large";
+    case SIGALRM: return "SIGALRM: an alarm that it had set";
+    case SIGTERM: return "SIGTERM: somebody ended it";
+    default: return strsignal(number);
+    }
+}

@@ -1,0 +1,27 @@
+/* explain.h: turns the reports of the kernel and of the sanitizers into words. */
+#ifndef EXPLAIN_H
+#define EXPLAIN_H
+
+#include <stdbool.h>
+
+#include "judge.h"
+
+/* What happened to a run that did not end well. */
+struct explanation {
+    enum cause cause;
+    char text[1500];
+};
+
+/* A sanitizer's report in what the program wrote to stderr; false if there is none. */
+bool explain_sanitizer(const struct run *r, struct explanation *e);
+
+/* Who was still there, and what each waited for: at the time limit, or at the end. */
+void explain_processes(const struct run *r, char *text, size_t size);
+
+/* Did every process wait for another one (none ran, none slept for a time of its own)? */
+bool all_waiting(const struct run *r);
+
+/* "SIGSEGV (it used memory that is not its own ...)". */
+const char *explain_signal(int signal);
+
+#endif

@@ -1,0 +1,132 @@
+/* proc.c: reads /proc/PID/stat, statm, syscall, smaps_rollup and fd. */
+#include "proc.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Reads a small file of /proc/PID whole. Returns its length, or -1. */
+static ssize_t read_small(pid_t pid, const char *name, char *text, size_t size)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, name);
+    FILE *f = fopen(path, "re");
+    if (!f)
+        return -1;
+    size_t n = fread(text, 1, size - 1, f);
+    text[n] = '\0';
+    fclose(f);
+    return n > 0 ? (ssize_t)n : -1;
+}
+
+bool proc_read(pid_t pid, struct proc *p)
+{
+    char text[1024];
+    if (read_small(pid, "stat", text, sizeof text) < 0)
+        return false;
+    /* "PID (name) S PARENT ...": the name may hold anything, so look for the last ')'. */
+    char *open = strchr(text, '('), *close = strrchr(text, ')');
+    int parent;
+    char state;
+    if (!open || !close || sscanf(close + 1, " %c %d", &state, &parent) != 2)
+        return false;
+    *close = '\0';
+    *p = (struct proc){.pid = pid, .parent = parent, .state = state};
+    snprintf(p->name, sizeof p->name, "%.15s", open + 1);
+    unsigned long total, resident, shared;
+    if (read_small(pid, "statm", text, sizeof text) > 0 && sscanf(text, "%lu %lu %lu", &total, &resident, &shared) == 3) {
+        size_t page = (size_t)sysconf(_SC_PAGESIZE);
+        p->resident = resident * page;
+        p->shared = shared * page;
+    }
+    return true;
+}
+
+struct proc *proc_list(size_t *count)
+{
+    DIR *dir = opendir("/proc");
+    if (!dir)
+        return NULL;
+    size_t n = 0, capacity = 64;
+    struct proc *list = malloc(capacity * sizeof *list);
+    for (struct dirent *entry; list && (entry = readdir(dir));) {
+        if (!isdigit((unsigned char)entry->d_name[0]))
+            continue;
+        if (n == capacity) {
+            capacity *= 2;
+            struct proc *larger = realloc(list, capacity * sizeof *list);
+            if (!larger)
+                free(list);
+            list = larger;
+        }
+        if (list && proc_read((pid_t)strtol(entry->d_name, NULL, 10), &list[n]))
+            n++;
+    }
+    closedir(dir);
+    *count = n;
+    return list;
+}
+
+static const struct proc *find(const struct proc *list, size_t count, pid_t pid)
+{
+    for (size_t i = 0; i < count; i++)
+        if (list[i].pid == pid)
+            return &list[i];
+    return NULL;
+}
+
+bool proc_descends(const struct proc *list, size_t count, const struct proc *p, pid_t ancestor)
+{
+    /* A chain of parents cannot be longer than the list. */
+    for (size_t steps = 0; p && steps <= count; steps++) {
+        if (p->parent == ancestor)
+            return true;
+        p = find(list, count, p->parent);
+    }
+    return false;
+}
+
+long proc_syscall(pid_t pid)
+{
+    char text[256];
+    if (read_small(pid, "syscall", text, sizeof text) < 0 || !isdigit((unsigned char)text[0]))
+        return -1;
+    return strtol(text, NULL, 10);
+}
+
+size_t proc_share(pid_t pid)
+{
+    char text[2048];
+    if (read_small(pid, "smaps_rollup", text, sizeof text) < 0)
+        return 0;
+    const char *line = strstr(text, "\nPss:");
+    return line ? strtoul(line + 5, NULL, 10) * 1024 : 0;
+}
+
+int proc_descriptors(pid_t pid)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/fd", (int)pid);
+    DIR *dir = opendir(path);
+    if (!dir)
+        return -1;
+    int n = 0;
+    for (struct dirent *entry; (entry = readdir(dir));)
+        n += isdigit((unsigned char)entry->d_name[0]) != 0;
+    closedir(dir);
+    return n;
+}
+
+void proc_children(pid_t pid, int *living, int *zombies)
+{
+    size_t count = 0;
+    struct proc *list = proc_list(&count);
+    *living = *zombies = 0;
+    for (size_t i = 0; list && i < count; i++)
+        if (list[i].parent == pid)
+            ++*(list[i].state == 'Z' ? zombies : living);
+    free(list);
+}

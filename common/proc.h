@@ -1,0 +1,37 @@
+/* proc.h: what /proc says of processes, for the reaper and for the suites. */
+#ifndef PROC_H
+#define PROC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+struct proc {
+    pid_t pid, parent;
+    char state;            /* R, S, D, Z, T, ... */
+    char name[16];
+    size_t resident, shared; /* bytes */
+};
+
+/* Reads one process; false if it is gone. */
+bool proc_read(pid_t pid, struct proc *p);
+
+/* Every process that can be seen, in a malloc'd array of *count; NULL if /proc cannot be read. */
+struct proc *proc_list(size_t *count);
+
+/* Is p a descendant of ancestor, going by the parents in list? */
+bool proc_descends(const struct proc *list, size_t count, const struct proc *p, pid_t ancestor);
+
+/* The system call that pid waits in, or -1. */
+long proc_syscall(pid_t pid);
+
+/* Its share of the memory in bytes, shared pages divided by their users; 0 if unknown. */
+size_t proc_share(pid_t pid);
+
+/* Open descriptors; -1 if the process is gone. */
+int proc_descriptors(pid_t pid);
+
+/* Direct children of pid: those that live, and those that ended and were not waited for. */
+void proc_children(pid_t pid, int *living, int *zombies);
+
+#endif

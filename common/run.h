@@ -1,0 +1,50 @@
+/* run.h: how a suite starts a lab's program as a user would, limits it, watches
+   it through the witness, ends everything that it started, and keeps what it said.
+
+   Between the suite and the program stands the reaper (reaper.c), and around
+   the reaper the grader's sandbox, whose words come in the file LAB_LAUNCH.
+   Environment: LAB_PROGRAMS (folder of <flavour>/<program>), LAB_REAPER,
+   LAB_LAUNCH, LAB_UID, LAB_MEMORY_MB, LAB_PROCESSES; suite.c sets what is missing. */
+#ifndef RUN_H
+#define RUN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "listener.h"
+#include "reaper.h"
+
+struct launch {
+    const char *flavour;       /* "plain" (NULL means that), "asan", "tsan" */
+    int ranks;                 /* > 0: started by mpirun with so many ranks */
+    const char *const *env;    /* further "NAME=value", ended by NULL; or NULL */
+    const char *const *wrap;   /* words before the program ("oclgrind", ...), ended by NULL; or NULL */
+    double seconds;            /* wall-clock limit; 0: 10 */
+    struct witness *witness;   /* NULL: nobody listens */
+};
+
+struct run {
+    char *command;             /* what a user would type for this run, quoted for a shell */
+    double limit;              /* the wall-clock limit that held, seconds */
+    struct reaper_report report; /* how the program ended, and what it left behind */
+    bool flooded;              /* it wrote more than RUN_OUTPUT_LIMIT and was ended */
+    bool lost;                 /* the reaper gave no report: something ended or silenced it */
+    char *out, *err;           /* stdout and stderr, NUL-terminated; a cut in the middle is marked */
+    size_t out_bytes, err_bytes; /* bytes written in all */
+};
+
+#define RUN_OUTPUT_LIMIT (16u << 20) /* bytes of each stream before the run is ended */
+#define RUN_OUTPUT_KEPT (64u << 10)  /* bytes kept: first and last half */
+
+#define ARGS(...) ((const char *const[]){__VA_ARGS__ __VA_OPT__(, ) NULL})
+
+/* Starts the lab's program with args (ended by NULL; see ARGS) in the current
+   folder, which is the test's own, and waits for its end. Never fails by itself:
+   what cannot be started ends the test as environment. The caller calls run_free. */
+void run_program(struct run *r, const struct launch *how, const char *const *args);
+void run_free(struct run *r);
+
+/* The name of the lab's program ("pool"), as suite_main was told. */
+const char *run_program_name(void);
+
+#endif

@@ -1,0 +1,476 @@
+/* check_pool.c: the Check suite of lab 01. It starts the program as a user would and
+   judges what comes out; through the witness it sees which process runs which task. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proc.h"
+#include "suite.h"
+
+enum { POINT_BEFORE, POINT_CREATED, POINT_DESTROYED }; /* as in main.c */
+enum { SECONDS = 5 };
+
+static const struct launch plain = {.seconds = SECONDS}, asan = {.seconds = 4 * SECONDS, .flavour = "asan"};
+
+/* ---- inputs and results ---- */
+
+/* count distinct values, in an order of their own, written to in.npy. */
+static int64_t *put_values(size_t count)
+{
+    struct rng rng = rng_seeded(suite_seed());
+    int64_t *values = calloc(count + 1, sizeof *values);
+    for (size_t i = 0; i < count; i++)
+        values[i] = (int64_t)(i * 3 + rng_below(&rng, 3) + 1);
+    put_array("in.npy", NPY_I8, 1, &count, values);
+    return values;
+}
+
+/* values 0 ... count - 1: the witness then tells an element's index. */
+static void put_indices(size_t count)
+{
+    int64_t *values = calloc(count + 1, sizeof *values);
+    for (size_t i = 0; i < count; i++)
+        values[i] = (int64_t)i;
+    put_array("in.npy", NPY_I8, 1, &count, values);
+    free(values);
+}
+
+/* out.npy must hold the squares of values, except at index ignored. */
+static void expect_squares(const struct run *r, const int64_t *values, size_t count)
+{
+    struct npy out = expect_array(r, "out.npy", NPY_I8, 2, (size_t[]){count, 2});
+    const int64_t(*pair)[2] = out.data;
+    int64_t *expected = calloc(count + 1, sizeof *expected), *result = calloc(count + 1, sizeof *result);
+    for (size_t i = 0; i < count; i++) {
+        expected[i] = values[i] * values[i];
+        result[i] = pair[i][1];
+    }
+    expect_int64s(r, "pool_map: out", result, expected, count);
+    free(expected);
+    free(result);
+    npy_free(&out);
+}
+
+/* Map number m must have returned value with errno number. */
+static void expect_status(const struct run *r, size_t maps, size_t m, int value, int number)
+{
+    struct npy status = expect_array(r, "status.npy", NPY_I8, 2, (size_t[]){maps, 2});
+    const int64_t(*came)[2] = status.data;
+    if (came[m][0] != value || (value && came[m][1] != number))
+        fail_test(CAUSE_WRONG_VALUE, r, "map %zu: pool_map returned %lld with errno %lld (%s); expected %d%s%s.", m + 1,
+                  (long long)came[m][0], (long long)came[m][1], strerror((int)came[m][1]), value,
+                  value ? " with errno " : "", value ? strerrorname_np(number) : "");
+    npy_free(&status);
+}
+
+static void map_and_check(const struct launch *how, size_t count, const char *chunk)
+{
+    struct run r;
+    int64_t *values = put_values(count);
+    run_program(&r, how, ARGS("-p", "4", "-k", chunk, "in.npy", "out.npy"));
+    expect_success(&r);
+    expect_squares(&r, values, count);
+    run_free(&r);
+    free(values);
+}
+
+/* ---- values ---- */
+
+START_TEST(map_in_order)
+{
+    map_and_check(&plain, 37, "1");
+    map_and_check(&plain, 37, "0");
+}
+END_TEST
+
+START_TEST(odd_counts)
+{
+    static const struct { size_t count; const char *chunk; } cases[] = {
+        {0, "1"}, {0, "0"}, {1, "1"}, {3, "1"}, {3, "0"}, {10, "4"}, {5, "100"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        map_and_check(&plain, cases[i].count, cases[i].chunk);
+}
+END_TEST
+
+START_TEST(many_elements)
+{
+    map_and_check(&plain, 100000, "0");
+    map_and_check(&plain, 100000, "7");
+}
+END_TEST
+
+START_TEST(large_elements)
+{
+    size_t shape[] = {12, 1u << 20}, bytes = shape[0] * shape[1];
+    unsigned char *in = malloc(bytes);
+    struct rng rng = rng_seeded(suite_seed());
+    for (size_t i = 0; i < bytes; i++)
+        in[i] = (unsigned char)rng_next(&rng);
+    put_array("in.npy", NPY_U1, 2, shape, in);
+    static const char *const chunks[] = {"1", "3"};
+    for (int c = 0; c < 2; c++) {
+        struct run r;
+        run_program(&r, &plain, ARGS("-k", chunks[c], "in.npy", "out.npy"));
+        expect_success(&r);
+        struct npy out = expect_array(&r, "out.npy", NPY_U1, 2, shape);
+        const unsigned char *result = out.data;
+        for (size_t i = 0; i < bytes; i++) {
+            size_t row = i / shape[1], column = i % shape[1];
+            unsigned expected = in[row * shape[1] + shape[1] - 1 - column];
+            if (result[i] != expected)
+                fail_test(CAUSE_WRONG_VALUE, &r,
+                          "elements of 1 MiB: byte %zu of out[%zu] is %u, expected %u. A pipe or socket takes large "
+                          "elements in pieces: read and write until all is there.", column, row, result[i], expected);
+        }
+        npy_free(&out);
+        run_free(&r);
+    }
+    free(in);
+}
+END_TEST
+
+START_TEST(bad_argument)
+{
+    put_indices(3);
+    static const char *const wrong[] = {"0", "-1"};
+    for (int i = 0; i < 2; i++) {
+        struct run r;
+        run_program(&r, &plain, ARGS("-p", wrong[i], "in.npy", "out.npy"));
+        expect_exit(&r, 1);
+        if (!strstr(r.err, "pool_create: Invalid argument"))
+            fail_test(CAUSE_WRONG_VALUE, &r, "pool_create(%s) should return NULL with errno EINVAL.", wrong[i]);
+        run_free(&r);
+    }
+}
+END_TEST
+
+/* ---- who works ---- */
+
+/* What a test remembers of the processes that told it something. */
+struct workers {
+    pid_t main, pid[64];
+    size_t count;
+    size_t together; /* release tasks when so many are held */
+    size_t largest;  /* most tasks ever held at the same time */
+};
+
+static size_t worker_number(struct workers *s, pid_t pid)
+{
+    for (size_t i = 0; i < s->count; i++)
+        if (s->pid[i] == pid)
+            return i;
+    if (s->count < 64)
+        s->pid[s->count++] = pid;
+    return s->count - 1;
+}
+
+/* Holds tasks until `together` of them are held, then lets all go on. */
+static bool gather(struct witness *w, size_t index)
+{
+    struct workers *s = w->state;
+    struct event *e = &w->events[index];
+    if (e->kind != 'b') {
+        s->main = e->pid;
+        return true;
+    }
+    worker_number(s, e->pid);
+    if (w->held > s->largest)
+        s->largest = w->held;
+    if (w->held >= s->together)
+        witness_release_all(w);
+    return false;
+}
+
+static void expect_workers(const struct run *r, const struct witness *w, struct workers *s, size_t tasks, size_t expected)
+{
+    size_t begun = 0;
+    for (size_t i = 0; i < w->count; i++)
+        begun += w->events[i].kind == 'b';
+    if (begun != tasks)
+        fail_test(CAUSE_METHOD, r, "%zu tasks were given; %zu were really run.", tasks, begun);
+    for (size_t i = 0; i < s->count; i++)
+        if (s->pid[i] == s->main)
+            fail_test(CAUSE_METHOD, r, "a task ran in the parent, not in a worker.");
+    if (s->count != expected)
+        fail_test(CAUSE_METHOD, r, "the tasks ran in %zu different process%s; expected %zu workers, each forked once.",
+                  s->count, s->count == 1 ? "" : "es", expected);
+}
+
+START_TEST(tasks_in_workers)
+{
+    static const struct { size_t count, workers; const char *chunk; } cases[] = {{8, 4, "1"}, {3, 3, "1"}, {12, 4, "0"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct workers s = {.together = cases[i].workers};
+        struct witness w = {.on_event = gather, .quiet_seconds = 1, .state = &s};
+        struct launch how = {.seconds = SECONDS, .witness = &w};
+        struct run r;
+        put_indices(cases[i].count);
+        run_program(&r, &how, ARGS("-k", cases[i].chunk, "in.npy", "out.npy"));
+        expect_success(&r);
+        expect_workers(&r, &w, &s, cases[i].count, cases[i].workers);
+        run_free(&r);
+        witness_free(&w);
+    }
+}
+END_TEST
+
+START_TEST(side_by_side)
+{
+    struct workers s = {.together = 4};
+    struct witness w = {.on_event = gather, .quiet_seconds = 1, .state = &s};
+    struct launch how = {.seconds = 2 * SECONDS, .witness = &w};
+    struct run r;
+    put_indices(8);
+    run_program(&r, &how, ARGS("-k", "1", "-d", "100000", "in.npy", "out.npy"));
+    expect_success(&r);
+    if (s.largest < 4)
+        fail_test(CAUSE_METHOD, &r, "8 sleeps on 4 workers: never more than %zu ran at the same time; expected 4. "
+                  "Send every worker its chunk before you wait for the first answer.", s.largest);
+    run_free(&r);
+    witness_free(&w);
+}
+END_TEST
+
+/* Holds the first task until all others have begun. */
+static bool hold_first(struct witness *w, size_t index)
+{
+    struct workers *s = w->state;
+    if (w->events[index].kind != 'b')
+        return true;
+    s->count++;
+    if (s->count == s->together)
+        witness_release_all(w);
+    return s->count > 1;
+}
+
+START_TEST(free_worker_goes_on)
+{
+    struct workers s = {.together = 9};
+    struct witness w = {.on_event = hold_first, .quiet_seconds = 1, .state = &s};
+    struct launch how = {.seconds = SECONDS, .witness = &w};
+    struct run r;
+    put_indices(9);
+    run_program(&r, &how, ARGS("-p", "2", "-k", "1", "in.npy", "out.npy"));
+    expect_success(&r);
+    for (size_t i = 1; i < w.count; i++)
+        if (w.events[i].time - w.events[i - 1].time > 0.9)
+            fail_test(CAUSE_METHOD, &r, "while one worker was busy with a long task the other one stood idle, although "
+                      "tasks were waiting. Give a worker its next chunk as soon as it has answered.");
+    run_free(&r);
+    witness_free(&w);
+}
+END_TEST
+
+START_TEST(chunks_stay_together)
+{
+    struct witness w = {0};
+    struct launch how = {.seconds = SECONDS, .witness = &w};
+    struct run r;
+    pid_t ran_by[10] = {0};
+    put_indices(10);
+    run_program(&r, &how, ARGS("-p", "3", "-k", "4", "in.npy", "out.npy"));
+    expect_success(&r);
+    for (size_t i = 0; i < w.count; i++)
+        if (w.events[i].kind == 'b' && w.events[i].value >= 0 && w.events[i].value < 10)
+            ran_by[w.events[i].value] = w.events[i].pid;
+    for (int i = 0; i < 10; i++)
+        if (ran_by[i] == 0 || ran_by[i] != ran_by[i - i % 4])
+            fail_test(CAUSE_METHOD, &r, "chunk = 4: elements %d and %d belong to one chunk, but were not run by the same worker.",
+                      i - i % 4, i);
+    run_free(&r);
+    witness_free(&w);
+}
+END_TEST
+
+/* ---- a pool lives on ---- */
+
+START_TEST(several_maps)
+{
+    struct workers s = {.together = 4};
+    struct witness w = {.on_event = gather, .quiet_seconds = 1, .state = &s};
+    struct launch how = {.seconds = SECONDS, .witness = &w};
+    struct run r;
+    int64_t *values = put_values(8);
+    run_program(&r, &how, ARGS("-k", "1", "-m", "3", "-s", "status.npy", "in.npy", "out.npy"));
+    expect_success(&r);
+    for (size_t m = 0; m < 3; m++)
+        expect_status(&r, 3, m, 0, 0);
+    expect_squares(&r, values, 8);
+    expect_workers(&r, &w, &s, 24, 4);
+    run_free(&r);
+    witness_free(&w);
+    free(values);
+}
+END_TEST
+
+START_TEST(two_pools)
+{
+    struct run r;
+    int64_t *values = put_values(20);
+    run_program(&r, &plain, ARGS("-2", "-m", "4", "-k", "3", "-s", "status.npy", "in.npy", "out.npy"));
+    expect_success(&r);
+    for (size_t m = 0; m < 4; m++)
+        expect_status(&r, 4, m, 0, 0);
+    expect_squares(&r, values, 20);
+    run_free(&r);
+    free(values);
+}
+END_TEST
+
+/* ---- tasks and workers that fail ---- */
+
+START_TEST(failing_task)
+{
+    struct run r;
+    int64_t *values = put_values(20);
+    char failing[24];
+    snprintf(failing, sizeof failing, "%lld", (long long)values[rng_below(&(struct rng){{suite_seed(), 1, 2, 3}}, 20)]);
+    run_program(&r, &plain, ARGS("-k", "3", "-m", "2", "-f", failing, "-s", "status.npy", "in.npy", "out.npy"));
+    expect_success(&r);
+    expect_status(&r, 2, 0, -1, EIO);
+    expect_status(&r, 2, 1, -1, EIO);
+    expect_squares(&r, values, 20);
+    run_free(&r);
+    free(values);
+}
+END_TEST
+
+START_TEST(killed_worker)
+{
+    struct run r;
+    int64_t *values = put_values(20);
+    char killing[24];
+    snprintf(killing, sizeof killing, "%lld", (long long)values[rng_below(&(struct rng){{suite_seed(), 1, 2, 3}}, 20)]);
+    run_program(&r, &plain, ARGS("-k", "2", "-m", "2", "-x", killing, "-s", "status.npy", "in.npy", "out.npy"));
+    expect_success(&r);
+    expect_status(&r, 2, 0, -1, ECHILD);
+    expect_status(&r, 2, 1, -1, ECHILD);
+    run_free(&r);
+    free(values);
+}
+END_TEST
+
+/* ---- hygiene ---- */
+
+START_TEST(output_once)
+{
+    struct run r;
+    bool seen[12] = {0};
+    put_indices(12);
+    run_program(&r, &plain, ARGS("-v", "-k", "2", "in.npy", "out.npy"));
+    expect_success(&r);
+    size_t lines = 0;
+    for (const char *p = r.out; *p; p = strchr(p, '\n') ? strchr(p, '\n') + 1 : p + strlen(p), lines++) {
+        int task;
+        if (sscanf(p, "task %d\n", &task) != 1 || task < 0 || task >= 12)
+            fail_test(CAUSE_HYGIENE, &r, "the tasks print \"task 0\" to \"task 11\"; this line is not among them: %.40s", p);
+        if (seen[task])
+            fail_test(CAUSE_HYGIENE, &r, "\"task %d\" was printed twice. A worker that returns instead of calling _exit, or "
+                      "that inherits unwritten output (call fflush before fork), prints again what the parent prints.", task);
+        seen[task] = true;
+    }
+    if (lines != 12)
+        fail_test(CAUSE_HYGIENE, &r, "12 tasks print a line each; %zu lines came. What a worker prints waits in its buffer: "
+                  "call fflush(stdout) after the tasks, since _exit drops it.", lines);
+    run_free(&r);
+}
+END_TEST
+
+struct census {
+    int descriptors[3], living[3], zombies[3];
+    bool seen[3];
+};
+
+/* At each point of main.c, looks at its process from outside. */
+static bool take_census(struct witness *w, size_t index)
+{
+    struct census *c = w->state;
+    const struct event *e = &w->events[index];
+    if (e->kind == 'p' && e->value >= POINT_BEFORE && e->value <= POINT_DESTROYED) {
+        c->seen[e->value] = true;
+        c->descriptors[e->value] = proc_descriptors(e->pid);
+        proc_children(e->pid, &c->living[e->value], &c->zombies[e->value]);
+    }
+    return true;
+}
+
+START_TEST(nothing_left)
+{
+    struct census c = {0};
+    struct witness w = {.on_event = take_census, .state = &c};
+    struct launch how = {.seconds = SECONDS, .witness = &w};
+    struct run r;
+    put_indices(8);
+    run_program(&r, &how, ARGS("-2", "-m", "2", "in.npy", "out.npy"));
+    expect_success(&r);
+    if (!c.seen[POINT_BEFORE] || !c.seen[POINT_CREATED] || !c.seen[POINT_DESTROYED])
+        fail_test(CAUSE_TAMPER, &r, "main.c did not come to its end.");
+    if (c.zombies[POINT_DESTROYED] > 0)
+        fail_test(CAUSE_HYGIENE, &r, "after pool_destroy %d worker%s a zombie: ended, but nobody called waitpid for it.",
+                  c.zombies[POINT_DESTROYED], c.zombies[POINT_DESTROYED] == 1 ? " is" : "s are each");
+    if (c.living[POINT_DESTROYED] > 0)
+        fail_test(CAUSE_HYGIENE, &r, "after pool_destroy %d worker%s still alive.", c.living[POINT_DESTROYED],
+                  c.living[POINT_DESTROYED] == 1 ? " is" : "s are");
+    int left = c.descriptors[POINT_DESTROYED] - c.descriptors[POINT_BEFORE];
+    if (left != 0)
+        fail_test(left > 0 ? CAUSE_LEAK : CAUSE_HYGIENE, &r,
+                  left > 0 ? "after pool_destroy %d descriptors (pipes or sockets) more are open than before pool_create."
+                           : "after pool_destroy %d descriptors that are not the pool's were closed.", left > 0 ? left : -left);
+    run_free(&r);
+    witness_free(&w);
+}
+END_TEST
+
+/* Kills the parent while its workers are in the middle of tasks. */
+static bool kill_parent(struct witness *w, size_t index)
+{
+    struct workers *s = w->state;
+    if (w->events[index].kind != 'b') {
+        s->main = w->events[index].pid;
+        return true;
+    }
+    if (w->held >= 2) {
+        if (s->main > 1)
+            kill(s->main, SIGKILL);
+        witness_release_all(w);
+    }
+    return false;
+}
+
+START_TEST(parent_killed)
+{
+    struct workers s = {0};
+    struct witness w = {.on_event = kill_parent, .quiet_seconds = 1, .state = &s};
+    struct launch how = {.seconds = SECONDS, .witness = &w};
+    struct run r;
+    put_indices(8);
+    run_program(&r, &how, ARGS("-k", "1", "in.npy", "out.npy"));
+    if (r.report.signal != SIGKILL)
+        fail_test(CAUSE_METHOD, &r, "two tasks should run at the same time, so that the parent can be killed between them.");
+    if (r.report.left > 0)
+        fail_test(CAUSE_HYGIENE, &r, "the parent was killed in the middle of pool_map; a second later %d worker%s still there. "
+                  "A worker has to end when its pipe or socket does, and it only does if no other worker holds its other end.",
+                  r.report.left, r.report.left == 1 ? " was" : "s were");
+    run_free(&r);
+    witness_free(&w);
+}
+END_TEST
+
+START_TEST(memory_clean)
+{
+    map_and_check(&asan, 37, "5");
+    map_and_check(&asan, 2, "0");
+}
+END_TEST
+
+int main(int argc, char **argv)
+{
+    const TTest *const tests[] = {
+        map_in_order, odd_counts, many_elements, large_elements, several_maps, two_pools, tasks_in_workers,
+        side_by_side, free_worker_goes_on, chunks_stay_together, failing_task, killed_worker, bad_argument,
+        output_once, nothing_left, parent_killed, memory_clean,
+    };
+    return suite_main(argc, argv, "pool", tests, sizeof tests / sizeof *tests);
+}

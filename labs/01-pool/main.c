@@ -1,0 +1,200 @@
+/* main.c: the program around pool.c.
+
+     pool                                       the demo: 4 workers, a task over 1 ... 8
+     pool [options] IN.npy OUT.npy              maps a task over the elements of IN
+
+   IN of shape (n,), int64:       OUT is int64 (n, 2): the worker's pid, and the square
+   IN of shape (n, bytes), uint8: OUT is uint8 (n, bytes): each element's bytes reversed */
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "npy.h"
+#include "pool.h"
+#include "witness.h"
+
+static const char usage[] =
+    "usage: pool                               4 workers print their pid for 1 ... 8\n"
+    "       pool [options] IN.npy OUT.npy\n"
+    "  -p N   workers (4)                      -k N   elements in a chunk (0: the pool chooses)\n"
+    "  -m N   maps on one pool (1)             -2     two pools, used in turn\n"
+    "  -s S   status file: per map, what pool_map returned, and errno\n"
+    "  -d US  each task sleeps for US microseconds\n"
+    "  -f V   the task whose element is V fails\n"
+    "  -x V   the worker whose element is V is killed\n"
+    "  -v     each task prints a line\n"
+    "example: pool -p 4 -k 2 in.npy out.npy\n";
+
+/* Set before the pool is made, so that the workers have a copy. */
+static struct {
+    int processes, maps;
+    size_t chunk;
+    bool two_pools, verbose;
+    unsigned delay;
+    int64_t failing, killing;
+    const char *status;
+    size_t bytes; /* of one element, when elements are bytes */
+} options = {.processes = 4, .maps = 1, .failing = INT64_MIN, .killing = INT64_MIN};
+
+/* Points at which the suite looks at the process from outside. */
+enum { POINT_BEFORE, POINT_CREATED, POINT_DESTROYED };
+
+/* ---- the tasks, which run in the workers ---- */
+
+struct pair {
+    int64_t pid, value;
+};
+
+static int say_and_return(const void *in, void *out)
+{
+    const int64_t *arg = in;
+    struct pair *result = out;
+    printf("PID = %d, args = %" PRId64 "\n", (int)getpid(), *arg);
+    *result = (struct pair){getpid(), *arg};
+    return 0;
+}
+
+static int square(const void *in, void *out)
+{
+    const int64_t *value = in;
+    struct pair *result = out;
+    witness_tell(WITNESS_BEGIN, *value, 0);
+    if (options.delay)
+        usleep(options.delay);
+    if (*value == options.killing)
+        raise(SIGKILL);
+    if (options.verbose)
+        printf("task %" PRId64 "\n", *value);
+    *result = (struct pair){getpid(), *value * *value};
+    return *value == options.failing ? 1 : 0;
+}
+
+static int reverse(const void *in, void *out)
+{
+    const unsigned char *from = in;
+    unsigned char *to = out;
+    for (size_t i = 0; i < options.bytes; i++)
+        to[i] = from[options.bytes - 1 - i];
+    return 0;
+}
+
+/* ---- the program ---- */
+
+static int failed(const char *what)
+{
+    fprintf(stderr, "%s: %s\n", what, strerror(errno));
+    return EXIT_FAILURE;
+}
+
+static int demo(void)
+{
+    int64_t args[8] = {1, 2, 3, 4, 5, 6, 7, 8};
+    struct pair result[8];
+    struct pool *pool = pool_create(4);
+    if (!pool)
+        return failed("pool_create(4)");
+    if (pool_map(pool, say_and_return, args, sizeof *args, result, sizeof *result, 8, 1) != 0)
+        return failed("pool_map");
+    pool_destroy(pool);
+    printf("[");
+    for (int i = 0; i < 8; i++)
+        printf("%s(%" PRId64 ", %" PRId64 ")", i ? ", " : "", result[i].pid, result[i].value);
+    printf("]\n");
+    return EXIT_SUCCESS;
+}
+
+/* Maps -m times, and remembers how each map ended. */
+static int run_maps(struct pool *pools[2], const struct npy *in, void *out, int64_t status[][2])
+{
+    bool bytes = in->type == NPY_U1;
+    size_t in_size = bytes ? options.bytes : sizeof(int64_t);
+    size_t out_size = bytes ? options.bytes : sizeof(struct pair);
+    int result = 0;
+    for (int m = 0; m < options.maps; m++) {
+        errno = 0;
+        status[m][0] = pool_map(pools[options.two_pools ? m % 2 : 0], bytes ? reverse : square, in->data, in_size,
+                                out, out_size, in->shape[0], options.chunk);
+        status[m][1] = status[m][0] ? errno : 0;
+        if (status[m][0] && !options.status)
+            result = failed("pool_map");
+    }
+    return result;
+}
+
+static int save(const char *path, const struct npy *in, const void *out, int64_t status[][2])
+{
+    size_t pairs[] = {in->shape[0], 2}, bytes[] = {in->shape[0], options.bytes}, maps[] = {(size_t)options.maps, 2};
+    int bad = in->type == NPY_U1 ? npy_save(path, NPY_U1, 2, bytes, out) : npy_save(path, NPY_I8, 2, pairs, out);
+    if (!bad && options.status)
+        bad = npy_save(options.status, NPY_I8, 2, maps, status);
+    if (bad)
+        fprintf(stderr, "%s\n", npy_error());
+    return bad ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+static int map_file(const char *in_path, const char *out_path)
+{
+    struct npy in;
+    if (npy_load(in_path, &in) != 0) {
+        fprintf(stderr, "%s\n", npy_error());
+        return EXIT_FAILURE;
+    }
+    if (!(in.type == NPY_I8 && in.ndim == 1) && !(in.type == NPY_U1 && in.ndim == 2)) {
+        fprintf(stderr, "%s: int64 of shape (n,) or uint8 of shape (n, bytes) is needed\n", in_path);
+        return EXIT_FAILURE;
+    }
+    options.bytes = in.type == NPY_U1 ? in.shape[1] : sizeof(struct pair);
+    void *out = calloc(in.shape[0] + 1, options.bytes + 1);
+    int64_t(*status)[2] = calloc((size_t)options.maps, sizeof *status);
+    if (!out || !status)
+        return failed("memory for the results");
+
+    witness_tell(WITNESS_POINT, POINT_BEFORE, 0);
+    struct pool *pools[2] = {pool_create(options.processes), options.two_pools ? pool_create(options.processes) : NULL};
+    if (!pools[0] || (options.two_pools && !pools[1]))
+        return failed("pool_create");
+    witness_tell(WITNESS_POINT, POINT_CREATED, 0);
+    int result = run_maps(pools, &in, out, status);
+    pool_destroy(pools[0]);
+    if (options.two_pools)
+        pool_destroy(pools[1]);
+    witness_tell(WITNESS_POINT, POINT_DESTROYED, 0);
+
+    if (result == EXIT_SUCCESS)
+        result = save(out_path, &in, out, status);
+    free(out);
+    free(status);
+    npy_free(&in);
+    return result;
+}
+
+int main(int argc, char **argv)
+{
+    for (int c; (c = getopt(argc, argv, "p:k:m:2s:d:f:x:vh")) != -1;) {
+        switch (c) {
+        case 'p': options.processes = atoi(optarg); break;
+        case 'k': options.chunk = strtoul(optarg, NULL, 10); break;
+        case 'm': options.maps = atoi(optarg); break;
+        case '2': options.two_pools = true; break;
+        case 's': options.status = optarg; break;
+        case 'd': options.delay = (unsigned)strtoul(optarg, NULL, 10); break;
+        case 'f': options.failing = strtoll(optarg, NULL, 10); break;
+        case 'x': options.killing = strtoll(optarg, NULL, 10); break;
+        case 'v': options.verbose = true; break;
+        case 'h': fputs(usage, stdout); return EXIT_SUCCESS;
+        default: fputs(usage, stderr); return 2;
+        }
+    }
+    if (argc == 1)
+        return demo();
+    if (argc - optind != 2 || options.maps < 1) {
+        fputs(usage, stderr);
+        return 2;
+    }
+    return map_file(argv[optind], argv[optind + 1]);
+}

@@ -1,0 +1,139 @@
+# lab.mk: the build rules that every lab shares. A lab's facts (its program, the
+# files to submit, ...) come from its lab.toml; see `python3 -m grader facts LAB`.
+#
+# Solution, skeleton and submission are built by the same rules; only SUBMIT, the
+# folder that the student's files are taken from, differs. What we wrote is built
+# into GIVEN, what the student wrote into OUT, both out of this tree.
+
+LAB    := $(notdir $(CURDIR))
+COURSE := ../..
+BUILD  ?= $(COURSE)/build
+SUBMIT ?= .
+GIVEN  ?= $(BUILD)/given/$(LAB)
+OUT    ?= $(BUILD)/$(LAB)
+FACTS  ?= $(GIVEN)/facts.mk
+PYTHON ?= $(shell $(COURSE)/tools/find-python)
+GRADER  = PYTHONPATH=$(COURSE) $(PYTHON) -m grader
+
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+$(FACTS): lab.toml ../course.toml
+	@mkdir -p $(@D)
+	@$(GRADER) facts $(LAB) >$@.new && mv $@.new $@
+include $(FACTS)
+
+# ---- compilers and flags --------------------------------------------------
+# plain: what is demonstrated and measured. asan: memory errors, leaks, undefined
+# behaviour. tsan: data races; gcc's runtime reports false ones with OpenMP, clang
+# with Archer does not.
+
+CC_plain  = gcc
+CC_asan   = gcc
+CC_tsan   = clang
+WARNINGS  = -Wall -Wextra -Wpedantic -Wshadow -Wconversion
+CFLAGS    = -std=gnu17 -D_GNU_SOURCE -g $(WARNINGS) $(CFLAGS_$(FLAVOUR)) $(CFLAGS_$(RUNTIME))
+CFLAGS_plain = -O3 -march=native
+CFLAGS_asan  = -O1 -fsanitize=address,undefined -fno-omit-frame-pointer
+CFLAGS_tsan  = -O1 -fsanitize=thread
+CFLAGS_mpi   = $(shell mpicc --showme:compile)
+CFLAGS_openmp = -fopenmp
+LDLIBS    = $(LDLIBS_$(RUNTIME)) -lm
+LDLIBS_mpi    = $(shell mpicc --showme:link)
+LDLIBS_opencl = -lOpenCL
+LDLIBS_openmp = -fopenmp
+ifneq ($(filter openmp opencl,$(RUNTIME)),)
+LDLIBS   += -lopenblas
+endif
+
+# In every rule below the flavour is the folder that the target lies in.
+FLAVOUR   = $(notdir $(patsubst %/,%,$(@D)))
+COMPILE   = $(CC_$(FLAVOUR)) $(CFLAGS) -I. -I$(COURSE)/common -MMD -MP -c $< -o $@
+
+# ---- what is given: main.o and the parts of common/ a program uses ---------
+
+PROGRAM_PARTS = npy npy_header rng clock witness $(PARTS_$(RUNTIME))
+PARTS_process = engines
+PARTS_mpi     = $(patsubst $(COURSE)/common/%.c,%,$(sort $(wildcard $(COURSE)/common/mpi_trace*.c)))
+
+given: $(foreach f,$(FLAVOURS),$(GIVEN)/$f/main.o $(patsubst %,$(GIVEN)/$f/%.o,$(PROGRAM_PARTS)))
+
+define given_rules
+$(GIVEN)/$1/%.o: $(COURSE)/common/%.c
+	@mkdir -p $$(@D)
+	@$$(COMPILE)
+$(GIVEN)/$1/main.o: main.c
+	@mkdir -p $$(@D)
+	@$$(COMPILE)
+endef
+$(foreach f,$(FLAVOURS),$(eval $(call given_rules,$f)))
+
+# ---- what the student wrote ------------------------------------------------
+
+SOURCES = $(filter %.c,$(SUBMIT_FILES))
+OBJECTS = $(foreach f,$(FLAVOURS),$(SOURCES:%.c=$(OUT)/$f/%.o))
+PROGRAMS = $(FLAVOURS:%=$(OUT)/%/$(PROGRAM))
+
+objects: $(OBJECTS)
+link: $(PROGRAMS)
+
+define student_rules
+$(OUT)/$1/%.o: $(SUBMIT)/%.c
+	@mkdir -p $$(@D)
+	@$$(COMPILE)
+# Of the student's names only the lab's interface stays visible: a helper called
+# run or check cannot clash with ours, and nothing of ours can be replaced.
+$(OUT)/$1/student/%.o: $(OUT)/$1/%.o
+	@mkdir -p $$(@D)
+	@objcopy $(EXPORTS:%=--keep-global-symbol=%) $$< $$@
+$(OUT)/$1/$(PROGRAM): $(SOURCES:%.c=$(OUT)/$1/student/%.o)
+	@$$(CC_$1) $$(CFLAGS) $(GIVEN)/$1/main.o $$^ $(PROGRAM_PARTS:%=$(GIVEN)/$1/%.o) $$(LDLIBS) -o $$@
+endef
+$(foreach f,$(FLAVOURS),$(eval $(call student_rules,$f)))
+
+-include $(wildcard $(GIVEN)/*/*.d $(OUT)/*/*.d)
+
+# ---- the suite and the reaper, which never meet the student's code ----------
+
+SUITE_DIR   = $(BUILD)/suites
+SUITE_PARTS = suite judge explain run listener words proc clock rng npy npy_header $(SUITE_PARTS_$(RUNTIME))
+SUITE_PARTS_mpi = $(patsubst $(COURSE)/common/%.c,%,$(sort $(wildcard $(COURSE)/common/mpi_story*.c)))
+SUITE_CFLAGS = -std=gnu17 -D_GNU_SOURCE -g -O2 $(WARNINGS) -I. -I$(COURSE)/common $(shell pkg-config --cflags check)
+
+suite: $(SUITE_DIR)/$(SUITE) $(SUITE_DIR)/reaper
+
+$(SUITE_DIR)/common/%.o: $(COURSE)/common/%.c
+	@mkdir -p $(@D)
+	@gcc $(SUITE_CFLAGS) -MMD -MP -c $< -o $@
+$(SUITE_DIR)/$(SUITE).o: $(SUITE).c
+	@mkdir -p $(@D)
+	@gcc $(SUITE_CFLAGS) -MMD -MP -c $< -o $@
+$(SUITE_DIR)/$(SUITE): $(SUITE_DIR)/$(SUITE).o $(SUITE_PARTS:%=$(SUITE_DIR)/common/%.o)
+	@gcc $^ $(shell pkg-config --libs check) -lm -o $@
+$(SUITE_DIR)/reaper: $(SUITE_DIR)/common/reaper.o $(SUITE_DIR)/common/proc.o $(SUITE_DIR)/common/clock.o
+	@gcc $^ -o $@
+-include $(wildcard $(SUITE_DIR)/*.d $(SUITE_DIR)/common/*.d)
+
+# ---- what people type -------------------------------------------------------
+
+RUN_mpi = env OMP_NUM_THREADS=1 $(MPI_AS_ROOT) mpirun -n $(RANKS) --map-by :OVERSUBSCRIBE
+ifeq ($(shell id -u),0)
+MPI_AS_ROOT = OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+endif
+
+all: given $(OUT)/plain/$(PROGRAM)
+	@echo "built $(OUT)/plain/$(PROGRAM); next: make demo, make check"
+
+demo: given $(OUT)/plain/$(PROGRAM)
+	@mkdir -p $(OUT)/demo
+	@cp $(filter-out %.c,$(SUBMIT_FILES:%=$(SUBMIT)/%)) $(OUT)/demo/ 2>/dev/null || true
+	@cd $(OUT)/demo && $(RUN_$(RUNTIME)) ../plain/$(PROGRAM)
+
+check:
+	@$(GRADER) check $(LAB) $(SUBMIT) $(if $(TEST),--test $(TEST)) $(if $(SEED),--seed $(SEED))
+
+clean:
+	rm -rf $(OUT) $(GIVEN)
+
+.PHONY: all given objects link suite demo check clean
