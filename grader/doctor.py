@@ -355,25 +355,44 @@ def exports(settings: Mapping[str, str]) -> str:
     return "export " + " ".join(f"{name}={shlex.quote(value)}" for name, value in settings.items())
 
 
-def check_mpi_root(m: Machine) -> Finding:
-    ran = call(m, ["mpirun", "-n", "1", "true"])
+def why_no_mpi(m: Machine, ran: Ended) -> Finding:
+    """Tells the reasons apart for which mpirun fails, other than that it refuses."""
     if ran.status == MISSING:
         return problem("mpirun is not installed", install(m, "openmpi-bin", "libopenmpi-dev"))
+    if "unable to find network interfaces" in ran.text:
+        cure = as_root(m, "ip link set lo up")
+        if not which(m, "ip"):
+            cure = f"{install(m, 'iproute2')} && {cure}"
+        return problem("the network interface lo is down, ranks start through it", cure)
+    if not (m.root / "sys/devices/system/cpu").is_dir():
+        return problem("mpirun fails because /sys is not mounted", mount_sys(m))
+    if re.search(r"\b(ssh|rsh)\b", ran.text):
+        return problem("mpirun looks for ssh", exports({"OMPI_MCA_plm_rsh_agent": "false"}))
+    if ran.status == 124 or "timeout" in ran.text.lower():
+        interface = {"OMPI_MCA_oob_tcp_if_include": "lo", "OMPI_MCA_btl_tcp_if_include": "lo"}
+        return problem("ranks do not find each other in time", exports(interface))
+    return problem(
+        f"mpirun fails: {last_words(ran)}",
+        install(m, "--reinstall", "openmpi-bin", "libopenmpi-dev"),
+    )
+
+
+def check_mpi_root(m: Machine) -> Finding:
+    ran = call(m, ["mpirun", "-n", "1", "true"])
     if "attempt to run as root" in ran.text:
         return note("mpirun refuses root; make allows it by itself", exports(MPI_AS_ROOT))
-    return ok("mpirun starts for this user")
+    return ok("mpirun starts for this user") if ran.status == 0 else why_no_mpi(m, ran)
 
 
 def check_mpi_slots(m: Machine) -> Finding:
     ran = call(m, ["mpirun", "-n", str(MOST_RANKS), "true"], env=MPI_AS_ROOT)
-    if ran.status == MISSING:
-        return problem("mpirun is not installed", install(m, "openmpi-bin", "libopenmpi-dev"))
     if "not enough slots" in ran.text:
         return note(
-            f"mpirun refuses {MOST_RANKS} ranks on {m.cores} core(s) (not enough slots); make allows it by itself",
+            f"mpirun refuses {MOST_RANKS} ranks on {m.cores} core(s) (not enough slots); "
+            "make allows it by itself",
             exports({k: v for k, v in MPI_SETTINGS.items() if "rmaps" in k}),
         )
-    return ok(f"{MOST_RANKS} ranks are allowed")
+    return ok(f"{MOST_RANKS} ranks are allowed") if ran.status == 0 else why_no_mpi(m, ran)
 
 
 def check_mpi(m: Machine) -> Finding:
@@ -384,21 +403,9 @@ def check_mpi(m: Machine) -> Finding:
         )
     words = ["mpirun", "--timeout", "20", "-n", "2", str(program)]
     ran = call(m, words, env={**MPI_SETTINGS, **MPI_AS_ROOT})
-    if ran.status == MISSING:
-        return problem("mpirun is not installed", install(m, "openmpi-bin"))
     if ran.status == 0 and "sum 3" in ran.text:
         return ok("2 ranks agree on a sum")
-    if not (m.root / "sys/devices/system/cpu").is_dir():
-        return problem("mpirun fails because /sys is not mounted", mount_sys(m))
-    if re.search(r"\b(ssh|rsh)\b", ran.text):
-        return problem("mpirun looks for ssh", exports({"OMPI_MCA_plm_rsh_agent": "false"}))
-    if ran.status == 124 or "timeout" in ran.text.lower():
-        interface = {"OMPI_MCA_oob_tcp_if_include": "lo", "OMPI_MCA_btl_tcp_if_include": "lo"}
-        return problem("2 ranks do not find each other in 20 s", exports(interface))
-    return problem(
-        f"mpirun fails: {last_words(ran)}",
-        install(m, "--reinstall", "openmpi-bin", "libopenmpi-dev"),
-    )
+    return why_no_mpi(m, ran)
 
 
 # ---- OpenCL

@@ -14,6 +14,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Mapping
 
 import pytest
 
@@ -88,6 +89,17 @@ def expect(finding: Finding, level: str, cure: str, text: str = "") -> None:
     assert finding.level == level, finding
     assert cure in finding.cure, finding
     assert text in finding.text, finding
+
+
+def doctor_in(
+    words: list[str], check: str = "sandbox", env: Mapping[str, str] | None = None
+) -> str:
+    """What the doctor says of one check, started behind these words; skips where they cannot run."""
+    script = ["/usr/bin/python3", "-I", str(REPO / "grader/doctor.py"), check]
+    if subprocess.run([*words, "/bin/true"], capture_output=True, check=False).returncode != 0:
+        pytest.skip(f"{words[0]} may not do that here")
+    ended = subprocess.run([*words, *script], env=env, capture_output=True, text=True, check=False)
+    return ended.stdout
 
 
 # ---- a machine without faults
@@ -289,6 +301,28 @@ def test_real_mpi_has_too_few_slots_and_the_cure_cures(
     assert doctor.check_mpi_slots(with_exports(machine, finding.cure)).level == "ok"
 
 
+MPI_CHECKS = [doctor.check_mpi_root, doctor.check_mpi_slots, doctor.check_mpi]
+
+
+@pytest.mark.parametrize("check", MPI_CHECKS)
+def test_loopback_is_down(machine: Machine, check: doctor.Check) -> None:
+    m = fake(machine, "mpirun", "pmix_ifinit: unable to find network interfaces.", 1)
+    expect(check(fake(m, "ip", "", 0)), "problem", "ip link set lo up", "lo is down")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may make a network of its own")
+def test_real_loopback_is_down(machine: Machine) -> None:
+    m = fake(machine, "ip", "", 0)
+    printed = doctor_in(["unshare", "--net"], "Open MPI ranks", env=m.env)
+    assert "cure: ip link set lo up" in printed
+
+
+def test_loopback_is_down_and_ip_is_missing(machine: Machine) -> None:
+    m = fake(machine, "mpirun", "pmix_ifinit: unable to find network interfaces.", 1)
+    finding = doctor.check_mpi_root(without_commands(m))
+    expect(finding, "problem", "iproute2 && ")
+
+
 def test_mpi_looks_for_ssh(machine: Machine) -> None:
     m = fake(machine, "mpirun", "The value of the MCA parameter plm_rsh_agent: ssh : rsh", 1)
     expect(doctor.check_mpi(m), "problem", "export OMPI_MCA_plm_rsh_agent=false")
@@ -436,14 +470,6 @@ def test_root_cannot_become_another_user(machine: Machine) -> None:
     m = fake(machine, "setpriv", "setpriv: setresuid failed: Invalid argument", 1)
     finding = doctor.check_sandbox(replace(m, superuser=True))
     expect(finding, "problem", "podman run --uidmap", "cannot become another user")
-
-
-def doctor_in(words: list[str]) -> str:
-    """What the doctor says of the sandbox, started behind these words; the test is skipped where they cannot run."""
-    script = ["/usr/bin/python3", "-I", str(REPO / "grader/doctor.py"), "sandbox"]
-    if subprocess.run([*words, "/bin/true"], capture_output=True, check=False).returncode != 0:
-        pytest.skip(f"{words[0]} may not do that here")
-    return subprocess.run([*words, *script], capture_output=True, text=True, check=False).stdout
 
 
 def test_real_kernel_without_user_namespaces() -> None:
