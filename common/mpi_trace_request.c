@@ -281,7 +281,7 @@ static void started(MPI_Request *request, struct mpi_trace_call *record)
     struct mpi_trace_object *object = trace_object_find(OBJECT_REQUEST, key(*request), request);
     if (object) {
         object->active = 1;
-        object->made.begin = trace_now();
+        object->made.begin = record->begin; /* by which a story finds the message */
         record->comm = object->made.comm;
         record->comm_size = object->made.comm_size;
         record->comm_rank = object->made.comm_rank;
