@@ -24,7 +24,6 @@ from typing import IO, Protocol
 ARCHIVES = (".zip", ".tar.gz", ".tgz", ".tar", ".tar.xz", ".txz", ".tar.bz2", ".tbz2")
 FOREIGN = (".rar", ".7z", ".gz", ".xz", ".bz2", ".zst", ".lz", ".lzma", ".cab", ".iso")
 
-MAX_FILE = 1 << 20  # bytes of one submitted file
 MAX_ARCHIVE = 64 << 20  # bytes of an archive as handed in
 MAX_UNPACKED = 128 << 20  # bytes of a tar once decompressed
 MAX_DIRECTORY = 4 << 20  # bytes of a zip's table of contents
@@ -33,6 +32,9 @@ MAX_DEPTH = 6
 CHUNK = 64 << 10
 
 JUNK = ("__MACOSX", ".DS_Store", "Thumbs.db", "desktop.ini")
+
+
+Reader = Callable[[int], bytes]
 
 
 class Refused(Exception):
@@ -45,7 +47,7 @@ class Entry:
 
     path: tuple[str, ...]
     kind: str  # "file", "folder", or what it is in words: "a symbolic link" ...
-    read: Callable[[], bytes]  # the whole content, at most MAX_FILE; raises Refused
+    read: Reader  # the whole content, at most so many bytes; raises Refused
 
 
 @dataclass(frozen=True)
@@ -96,13 +98,13 @@ def is_junk(path: tuple[str, ...]) -> bool:
 # ---- reading one file, bounded ----
 
 
-def read_bounded(file: IO[bytes], name: str) -> bytes:
-    """Everything in file, or Refused if that is more than MAX_FILE."""
+def read_bounded(file: IO[bytes], name: str, limit: int) -> bytes:
+    """Everything in file, or Refused if that is more than limit bytes."""
     content = bytearray()
     while chunk := file.read(CHUNK):
         content += chunk
-        if len(content) > MAX_FILE:
-            raise Refused(f"{shown(name)} is larger than 1 MiB")
+        if len(content) > limit:
+            raise Refused(f"{shown(name)} is larger than {limit >> 10} KiB")
     return bytes(content)
 
 
@@ -120,7 +122,7 @@ def describe(mode: int) -> str:
     return kinds.get(stat.S_IFMT(mode), "not a file")
 
 
-def read_file(folder: int, name: str) -> bytes:
+def read_file(folder: int, name: str, limit: int) -> bytes:
     """Reads a regular file of an open folder without following a link or blocking on a pipe.
 
     A file that changes meanwhile is read once more, and then refused."""
@@ -137,7 +139,7 @@ def read_file(folder: int, name: str) -> bytes:
                 raise Refused(
                     f"{shown(name)} is {with_article(describe(before.st_mode))}, not a regular file"
                 )
-            content = read_bounded(file, name)
+            content = read_bounded(file, name, limit)
             after = os.fstat(fd)
         if unchanged(before, after) and len(content) == after.st_size:
             return content
@@ -229,11 +231,11 @@ def descend(top: str, place: tuple[str, ...]) -> Iterator[int]:
             os.close(inner)
 
 
-def folder_reader(top: str, place: tuple[str, ...]) -> Callable[[], bytes]:
-    def read() -> bytes:
+def folder_reader(top: str, place: tuple[str, ...]) -> Reader:
+    def read(limit: int) -> bytes:
         try:
             with descend(top, place[:-1]) as fd:
-                return read_file(fd, place[-1])
+                return read_file(fd, place[-1], limit)
         except OSError as error:
             raise Refused(f"{shown('/'.join(place))} cannot be read: {error.strerror}") from error
 
@@ -278,7 +280,7 @@ def read_archive(folder: int, name: str) -> bytes:
         return content
 
 
-def collect(members: Iterator[tuple[str, str, Callable[[], bytes]]]) -> Tree:
+def collect(members: Iterator[tuple[str, str, Reader]]) -> Tree:
     """(name, kind, reader) of each member as a Tree, without those whose path leads out."""
     entries: list[Entry] = []
     left_out: list[str] = []
@@ -317,16 +319,14 @@ def check_zip_size(content: memoryview) -> None:
             raise Refused("its table of contents is too large")
 
 
-def zip_member(
-    archive: zipfile.ZipFile, info: zipfile.ZipInfo
-) -> tuple[str, str, Callable[[], bytes]]:
+def zip_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> tuple[str, str, Reader]:
     # orig_filename is what stands in the archive; zipfile cuts filename at a NUL.
     mode = info.external_attr >> 16
     kind = describe(mode) if stat.S_IFMT(mode) else "file"
     if info.is_dir():
         kind = "folder"
 
-    def read() -> bytes:
+    def read(limit: int) -> bytes:
         name = info.filename
         if info.flag_bits & 1:
             raise Refused(f"{shown(name)} is encrypted; hand in an archive without a password")
@@ -334,19 +334,19 @@ def zip_member(
             raise Refused(
                 f"{shown(name)} is compressed in a way that is not opened here; use plain zip"
             )
-        return reading(name, lambda: archive.open(info))
+        return reading(name, limit, lambda: archive.open(info))
 
     return info.orig_filename, kind, read
 
 
-def reading(name: str, opener: Callable[[], IO[bytes] | None]) -> bytes:
+def reading(name: str, limit: int, opener: Callable[[], IO[bytes] | None]) -> bytes:
     """Reads a member; whatever hostile bytes make the archive module raise becomes Refused."""
     try:
         file = opener()
         if file is None:
             raise Refused(f"{shown(name)} is not a regular file")
         with file:
-            return read_bounded(file, name)
+            return read_bounded(file, name, limit)
     except Refused:
         raise
     except Exception as error:
@@ -411,7 +411,7 @@ def tar_tree(spool: IO[bytes]) -> Tree:
         raise Refused(f"it cannot be read as a tar archive ({error})") from error
 
 
-def tar_members(archive: tarfile.TarFile) -> Iterator[tuple[str, str, Callable[[], bytes]]]:
+def tar_members(archive: tarfile.TarFile) -> Iterator[tuple[str, str, Reader]]:
     while (info := archive.next()) is not None:
         yield info.name, tar_kind(info), tar_reader(archive, info)
 
@@ -428,5 +428,5 @@ def tar_kind(info: tarfile.TarInfo) -> str:
     return "a device" if info.isdev() else "not a regular file"
 
 
-def tar_reader(archive: tarfile.TarFile, info: tarfile.TarInfo) -> Callable[[], bytes]:
-    return lambda: reading(info.name, lambda: archive.extractfile(info))
+def tar_reader(archive: tarfile.TarFile, info: tarfile.TarInfo) -> Reader:
+    return lambda limit: reading(info.name, limit, lambda: archive.extractfile(info))

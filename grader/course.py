@@ -39,19 +39,25 @@ IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\.(c|cl|h)")
 
 
-class CourseError(Exception):
-    """A course.toml or lab.toml is wrong; the text names the file, the key and the repair."""
+class Trouble(Exception):
+    """The grader cannot go on; the text says why and what to do."""
+
+    status = 2  # the exit status
+
+
+class CourseError(Trouble):
+    """A course.toml or lab.toml, or what the user asked for, is wrong; the text names the repair."""
 
 
 @dataclass(frozen=True)
 class Limits:
     """What one run of a lab's program may use."""
 
-    seconds: float = 60.0  # wall clock for one test, all its runs together
-    memory_mb: int = 2048
-    processes: int = 128
-    file_mb: int = 64  # the largest file that it may write
-    output_kb: int = 16384
+    seconds: float = 300.0  # wall clock for one test, all its runs together
+    memory_mb: int = 2048  # of all processes of one run together
+    processes: int = 128  # and threads, at one time
+    file_mb: int = 256  # of one file that a run writes
+    source_kb: int = 1024  # of one submitted file
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -150,7 +150,9 @@ def folder_names(lab: Lab) -> tuple[str, ...]:
 def take_lab(student: Student, tree: Tree, lab: Lab, into: Path) -> Submission:
     flags = tuple(f"left out: {what}" for what in tree.left_out)
     try:
-        contents = [(name, find(tree, lab, name).read()) for name in lab.submit]
+        contents = [
+            (name, find(tree, lab, name).read(lab.limits.source_kb << 10)) for name in lab.submit
+        ]
     except Refused as error:
         return without_files(student, lab, into, missing=str(error), flags=flags)
     folder = into / lab.name
@@ -247,19 +249,23 @@ def digest(contents: list[tuple[str, bytes]]) -> str:
 
 
 def take_one(lab: Lab, place: Path, into: Path) -> Submission:
-    """What lies in a folder: the lab's files themselves, or a folder of that lab."""
-    name = place.resolve().name
-    student = Student(true_name(name), disk_name(name), (name,))
-    try:
-        tree = archive.folder_tree(os.fspath(place.resolve()))
-    except Refused as error:
-        return without_files(student, lab, into, missing=f"{place}: {error}")
-    if any(
-        (folder, file) == entry.path
-        for entry in tree.entries
-        for folder in folder_names(lab)
-        for file in lab.submit
-    ):
-        return take_lab(student, tree, lab, into)
-    here = tuple(Entry((lab.name, *entry.path), entry.kind, entry.read) for entry in tree.entries)
-    return take_lab(student, Tree(here, ()), lab, into)
+    """What lies in a folder (the lab's files themselves, or a folder of that lab) or an archive."""
+    whole_path = Path(os.path.abspath(place))
+    name = archive.split_extension(whole_path.name)[0]
+    student = Student(true_name(name), disk_name(name), (whole_path.name,))
+    if whole_path.is_dir():
+        try:
+            files = tuple(plain_files(whole_path, lab))
+        except Refused as error:
+            return without_files(student, lab, into, missing=f"{place}: {error}")
+        if files:
+            return take_lab(student, Tree(files, ()), lab, into)
+    return take(whole_path.parent, student, [lab], into)[0]
+
+
+def plain_files(folder: Path, lab: Lab) -> Iterator[Entry]:
+    """What lies in the folder itself, as if the folder had the lab's name; nothing if no file of the lab does."""
+    names = archive.list_folder(os.fspath(folder), ())
+    here = folder.name in folder_names(lab) or any(name in lab.submit for name, _ in names)
+    for name, kind in names if here else []:
+        yield Entry((lab.name, name), kind, archive.folder_reader(os.fspath(folder), (name,)))

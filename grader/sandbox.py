@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from grader import process
+from grader.course import Trouble
 
 WORK = "{work}"  # the suite replaces it by the folder of the test
 FIRST_UID, UIDS = 60001, 900  # no Debian user has these
@@ -40,7 +41,7 @@ ENVIRONMENT = {
 }
 
 
-class NoSandbox(Exception):
+class NoSandbox(Trouble):
     """The sandbox cannot be had; the text names the missing protection and the cure."""
 
 

@@ -1,0 +1,227 @@
+"""One submission's way: build, screen, check, score. Intake comes before, report after."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+
+from grader import build, sandbox, screen
+from grader.build import Built, Given, Place
+from grader.check import Job, check
+from grader.course import Test
+from grader.intake import Submission
+from grader.sandbox import Bind, Sandbox
+from grader.score import Marking, Result, Verdict, all_failed, graded, none_run
+
+PROGRAMS, REAPER, CACHE = "/lab", "/lab-reaper", "/cache"  # as a student's program sees them
+
+Progress = Callable[[Test, Verdict], None]
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What all jobs of a grading share."""
+
+    sandbox: Sandbox
+    env: Mapping[str, str]  # of our own tools and suites
+    stop: Event
+
+
+@dataclass(frozen=True)
+class Graded:
+    """A result, and what only staff should read."""
+
+    result: Result
+    staff_log: str
+
+
+@dataclass(frozen=True)
+class Folders:
+    """The folders of one job; all go when it ends."""
+
+    top: Path
+    out: Path
+    work: Path
+    cache: Path
+    logs: Path
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a submission was built or screened in vain."""
+
+    cause: str
+    message: str
+
+
+def grade_submission(
+    machine: Machine,
+    submission: Submission,
+    given: Given,
+    marking: Marking,
+    folder: Path,
+    uid: int | None,
+    only: tuple[Test, ...] = (),
+    done: Progress | None = None,
+) -> Graded:
+    """Grades one submission in folder (which the caller removes)."""
+    if submission.refused:
+        return Graded(
+            none_run(submission, marking, "ungradable", submission.refused), submission.refused
+        )
+    if submission.missing:
+        return Graded(none_run(submission, marking, "missing", submission.missing), "")
+    began = time.monotonic()
+    folders = make_folders(folder, uid)
+    built, failure = build_and_screen(machine, submission, given, folders, uid)
+    if failure is not None:
+        verdicts = all_failed(submission.lab, failure.cause, failure.message)
+    else:
+        job = job_for(machine, submission, given, marking.seed, folders, uid)
+        verdicts = check(job, only or submission.lab.tests, machine.stop, done)
+    seconds = time.monotonic() - began
+    if only:
+        verdicts = spread(submission, only, verdicts)
+    flags = flags_of(submission, verdicts)
+    result = graded(
+        submission, marking, verdicts, seconds, flags, built.log, build_ok=failure is None
+    )
+    return Graded(result, staff_log(verdicts, built))
+
+
+def spread(
+    submission: Submission, only: tuple[Test, ...], verdicts: tuple[Verdict, ...]
+) -> tuple[Verdict, ...]:
+    """A verdict for every test of the lab, where only some were asked for."""
+    if len(verdicts) == len(submission.lab.tests):
+        return verdicts
+    ran = dict(zip((test.name for test in only), verdicts, strict=True))
+    return tuple(
+        ran.get(test.name, Verdict("skipped", None, "not asked for"))
+        for test in submission.lab.tests
+    )
+
+
+# ---- folders ----
+
+
+def make_folders(top: Path, uid: int | None) -> Folders:
+    folders = Folders(top, top / "out", top / "work", top / "cache", top / "logs")
+    for folder in (folders.out, folders.work, folders.cache, folders.logs):
+        folder.mkdir(parents=True)
+    for folder in (folders.out, folders.cache):
+        sandbox.give(folder, uid)
+    return folders
+
+
+def remove_tree(folder: Path) -> None:
+    """Removes what a student's program may have filled: also what is unreadable or very deep."""
+    if subprocess.run(
+        ["rm", "-rf", "--one-file-system", "--", folder], stderr=subprocess.DEVNULL
+    ).returncode:
+        subprocess.run(["chmod", "-R", "u+rwX", "--", folder], stderr=subprocess.DEVNULL)
+        subprocess.run(["rm", "-rf", "--one-file-system", "--", folder], stderr=subprocess.DEVNULL)
+
+
+# ---- build and screen ----
+
+
+def build_and_screen(
+    machine: Machine, submission: Submission, given: Given, folders: Folders, uid: int | None
+) -> tuple[Built, Failure | None]:
+    """Compiles, examines the objects, and links; the second value says why that was in vain."""
+    place = Place(machine.sandbox, uid, submission.folder, folders.out)
+    compiled = build.compile_objects(given, place, machine.stop)
+    if not compiled.ok:
+        return compiled, Failure(compiled.cause, compiled.message)
+    findings = screen_all(machine, given, place)
+    if findings:
+        text = "\n".join(dict.fromkeys(finding.message for finding in findings))
+        return compiled, Failure(findings[0].cause, text)
+    linked = build.link_programs(given, place, machine.stop)
+    log = "\n".join(filter(None, (compiled.log, linked.log)))
+    failure = None if linked.ok else Failure(linked.cause, linked.message)
+    return Built(linked.ok, linked.cause, linked.message, log), failure
+
+
+def screen_all(machine: Machine, given: Given, place: Place) -> list[screen.Finding]:
+    lab = given.lab
+    tools = screen.Tools(
+        disassemble=lambda file: build.disassemble(given, place, file, machine.stop),
+        line_of=lambda file, section, at: build.line_of(
+            given, place, file, section, at, machine.stop
+        ),
+    )
+    sources = [name for name in lab.submit if name.endswith(".c")]
+    findings: list[screen.Finding] = []
+    for flavour in lab.flavours:
+        objects = [place.out / flavour / (name[:-2] + ".o") for name in sources]
+        for name, file in zip(sources, objects):
+            findings += screen.screen(lab, place.submission / name, flavour, file, tools)
+        findings += screen.missing_exports(lab, objects)
+    return list(dict.fromkeys(findings))
+
+
+# ---- check ----
+
+
+def job_for(
+    machine: Machine,
+    submission: Submission,
+    given: Given,
+    seed: int,
+    folders: Folders,
+    uid: int | None,
+) -> Job:
+    boxed = machine.sandbox.kind == "bwrap"
+    launch = write_launch(machine.sandbox, given, folders, uid) if boxed else None
+    return Job(
+        lab=submission.lab,
+        suite=given.suite,
+        programs=folders.out,
+        programs_inside=PROGRAMS if boxed else str(folders.out),
+        reaper=REAPER if boxed else str(given.reaper),
+        launch=launch,
+        work=folders.work,
+        logs=folders.logs,
+        submission=submission.folder,
+        uid=uid,
+        seed=seed,
+        env={**machine.env, "POCL_CACHE_DIR": str(folders.cache)},
+    )
+
+
+def write_launch(box: Sandbox, given: Given, folders: Folders, uid: int | None) -> Path:
+    """The sandbox's words for the suite, one a line."""
+    binds = [
+        Bind(str(folders.out), PROGRAMS),
+        Bind(str(given.reaper), REAPER),
+        Bind(str(folders.cache), CACHE, writable=True),
+        Bind(sandbox.WORK, "/work", writable=True),
+    ]
+    words = sandbox.wrap(box, uid, binds, "/work", {"POCL_CACHE_DIR": CACHE})
+    file = folders.top / "launch"
+    file.write_bytes(b"".join(os.fsencode(word) + b"\n" for word in words))
+    return file
+
+
+# ---- for staff ----
+
+
+def flags_of(submission: Submission, verdicts: tuple[Verdict, ...]) -> tuple[str, ...]:
+    """What a person may want to look at."""
+    found: dict[str, list[str]] = {}
+    for test, verdict in zip(submission.lab.tests, verdicts, strict=True):
+        if verdict.cause in ("resource", "tamper"):
+            found.setdefault(verdict.cause, []).append(test.name)
+    return tuple(f"{cause}: {', '.join(names)}" for cause, names in found.items())
+
+
+def staff_log(verdicts: tuple[Verdict, ...], built: Built) -> str:
+    troubles = [verdict.message for verdict in verdicts if verdict.cause == "environment"]
+    return "\n\n".join([*dict.fromkeys(troubles), built.log]) if troubles else ""

@@ -1,0 +1,170 @@
+"""Score: turns what was found out about a submission into points and the result that is written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from grader.course import Lab, Test, whole
+from grader.intake import Submission
+
+SCHEMA = 1
+CAUSES = (
+    "compile",
+    "link",
+    "timeout",
+    "deadlock",
+    "signal",
+    "exit",
+    "wrong_value",
+    "race",
+    "memory",
+    "leak",
+    "hygiene",
+    "method",
+    "slow",
+    "resource",
+    "tamper",
+    "environment",
+)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of one test."""
+
+    status: str  # pass, fail, skipped
+    cause: str | None = None
+    message: str = ""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class TestResult:
+    name: str
+    points: float
+    max_points: float
+    status: str
+    cause: str | None
+    message: str
+    hint: str
+    reproduce: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Result:
+    """All that is known about one submission; report.py writes it."""
+
+    student: str
+    lab: str
+    score: float | None
+    max_score: float
+    status: str  # graded, ungradable, missing
+    submission_sha256: str
+    lab_sha256: str
+    seed: int
+    seconds: float
+    flags: tuple[str, ...]
+    build_ok: bool
+    build_log: str
+    tests: tuple[TestResult, ...]
+
+
+@dataclass(frozen=True)
+class Marking:
+    """What the results of one run have in common."""
+
+    lab_sha256: str
+    seed: int
+    reproduce: Callable[[str], str]  # a test's name -> the command that runs it again
+
+
+# ---- from verdicts to a result ----
+
+
+def graded(
+    submission: Submission,
+    marking: Marking,
+    verdicts: Sequence[Verdict],
+    seconds: float,
+    flags: Sequence[str],
+    build_log: str,
+    build_ok: bool = True,
+) -> Result:
+    """The result of a submission whose tests have verdicts, in the rubric's order."""
+    lab = submission.lab
+    tests = tuple(
+        test_result(test, verdict, marking)
+        for test, verdict in zip(lab.tests, verdicts, strict=True)
+    )
+    ungradable = any(verdict.cause == "environment" for verdict in verdicts)
+    return Result(
+        student=submission.student,
+        lab=lab.name,
+        score=None if ungradable else whole(sum(test.points for test in tests)),
+        max_score=lab.max_score,
+        status="ungradable" if ungradable else "graded",
+        submission_sha256=submission.sha256,
+        lab_sha256=marking.lab_sha256,
+        seed=marking.seed,
+        seconds=round(seconds, 3),
+        flags=(*submission.flags, *flags),
+        build_ok=build_ok,
+        build_log=build_log,
+        tests=tests,
+    )
+
+
+def test_result(test: Test, verdict: Verdict, marking: Marking) -> TestResult:
+    passed = verdict.status == "pass"
+    ran = verdict.status == "fail" and verdict.cause not in ("compile", "link")
+    return TestResult(
+        name=test.name,
+        points=test.points if passed else 0,
+        max_points=test.points,
+        status=verdict.status,
+        cause=verdict.cause,
+        message=verdict.message,
+        hint=test.hints[0] if ran and verdict.cause not in ("environment", "tamper") else "",
+        reproduce=marking.reproduce(test.name),
+        seconds=round(verdict.seconds, 3),
+    )
+
+
+def all_failed(lab: Lab, cause: str, message: str) -> tuple[Verdict, ...]:
+    """Every test fails for one reason: the submission was not built, or may not run."""
+    return tuple(Verdict("fail", cause, message) for _ in lab.tests)
+
+
+def none_run(submission: Submission, marking: Marking, status: str, why: str) -> Result:
+    """The result of a submission none of whose tests was run: missing, or ungradable."""
+    lab = submission.lab
+    tests = tuple(test_result(test, Verdict("skipped", None, why), marking) for test in lab.tests)
+    return Result(
+        student=submission.student,
+        lab=lab.name,
+        score=0 if status == "missing" else None,
+        max_score=lab.max_score,
+        status=status,
+        submission_sha256=submission.sha256,
+        lab_sha256=marking.lab_sha256,
+        seed=marking.seed,
+        seconds=0.0,
+        flags=submission.flags,
+        build_ok=False,
+        build_log=why,
+        tests=tests,
+    )
+
+
+# ---- which tests wait for which ----
+
+
+def waits_for(test: Test, verdicts: dict[str, Verdict]) -> str | None:
+    """The first test that this one needs and that was not passed; None if it can run."""
+    return next((need for need in test.needs if verdicts[need].status != "pass"), None)
+
+
+def skipped(needed: str) -> Verdict:
+    return Verdict("skipped", None, f"not run: it counts only when {needed} passes")

@@ -1,0 +1,105 @@
+"""Check one submission and show the result in the terminal: what `make check` calls."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+
+from rich.console import Console
+
+from grader import intake, report, terminal
+from grader.build import build_given
+from grader.course import Course, CourseError, Lab, Test, lab_sha256
+from grader.pipeline import Graded, Machine, grade_submission
+from grader.sandbox import NoSandbox, Sandbox, claimed_uids, probe
+from grader.score import Marking
+from grader.workplace import build_folder, locked, make_machine, temporary_folder
+
+
+@dataclass(frozen=True)
+class Order:
+    """What was asked for."""
+
+    lab: Lab
+    place: Path
+    test: str  # one test and what it needs; "" for all
+    seed: int
+    sandbox: str  # auto or limits
+    json: bool
+
+
+def check_one(course: Course, order: Order, console: Console) -> int:
+    """Returns the exit status: 0 when the submission was graded, whatever its marks; else 1."""
+    with temporary_folder() as folder:
+        machine = boxed(make_machine("bwrap", folder, Event()), order.sandbox)
+        graded = run(course, order, machine, folder, console)
+        keep_work(
+            folder / "job" / "work", build_folder(course.root, folder) / order.lab.name / "work"
+        )
+    if order.json:
+        sys.stdout.write(report.to_json(graded.result))
+    else:
+        terminal.submission_report(console, order.lab, graded.result)
+        if graded.staff_log:
+            terminal.say(console, graded.staff_log, "dim")
+    return 1 if graded.result.status == "ungradable" else 0
+
+
+def boxed(machine: Machine, wanted: str) -> Machine:
+    """The machine with the sandbox, or without it where there is none, which is said in one line."""
+    if wanted == "auto":
+        try:
+            probe(machine.sandbox)
+            return machine
+        except NoSandbox as error:
+            print(f"no sandbox, your program runs as you: {error}", file=sys.stderr)
+    return Machine(Sandbox("limits", machine.sandbox.etc), machine.env, machine.stop)
+
+
+def run(course: Course, order: Order, machine: Machine, folder: Path, console: Console) -> Graded:
+    build = build_folder(course.root, folder)
+    with locked(build / ".lock"):
+        given = build_given(course, order.lab, build, folder / "given", machine.env)
+    submission = intake.take_one(order.lab, order.place, folder / "submission")
+    marking = Marking(lab_sha256(course.root, order.lab), order.seed, again(order))
+    show = None if order.json else lambda test, verdict: terminal.test_line(console, test, verdict)
+    with claimed_uids(1) as uids:
+        uid = uids[0] if machine.sandbox.kind == "bwrap" else None
+        only = needed(order.lab, order.test)
+        return grade_submission(
+            machine, submission, given, marking, folder / "job", uid, only, show
+        )
+
+
+def needed(lab: Lab, name: str) -> tuple[Test, ...]:
+    """The one test that was asked for; all tests for ""."""
+    if not name:
+        return lab.tests
+    chosen = tuple(test for test in lab.tests if test.name == name)
+    if not chosen:
+        known = ", ".join(test.name for test in lab.tests)
+        raise CourseError(f"{lab.name} has no test {name!r}; its tests are: {known}")
+    return chosen
+
+
+def again(order: Order) -> Callable[[str], str]:
+    """The command that runs a test again, as the user would type it here."""
+    if order.place.resolve() == order.lab.folder.resolve() == Path.cwd():
+        return lambda test: f"make check TEST={test} SEED={order.seed}"
+    words = f"python3 -m grader check {order.lab.name} {shlex.quote(os.fspath(order.place))}"
+    return lambda test: f"{words} --test {test} --seed {order.seed}"
+
+
+def keep_work(work: Path, kept: Path) -> None:
+    """Leaves the tests' folders where the user can look at inputs and outputs."""
+    if not work.is_dir():
+        return
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["rm", "-rf", "--", kept], check=False)
+    subprocess.run(["mv", "-T", "--", work, kept], check=False)
