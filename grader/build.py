@@ -43,6 +43,7 @@ class Given:
     course: Path  # a copy of what the compiler may see: labs/<lab>/, labs/lab.mk, common/*.h, given/
     suite: Path
     reaper: Path
+    skeleton: Path  # what the lab starts from, for builds that fail without a reason
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,12 @@ def build_given(course: Course, lab: Lab, build: Path, into: Path, env: Mapping[
     suites = build / "suites"
     reaper = stage / "reaper"
     shutil.copy(suites / "reaper", reaper)
-    return Given(lab, stage, suites / lab.suite, reaper)
+    skeleton = stage / "skeleton"
+    skeleton.mkdir()
+    for name in lab.submit:
+        shutil.copy(lab.folder / name, skeleton)
+    make_readable(stage)
+    return Given(lab, stage, suites / lab.suite, reaper, skeleton)
 
 
 def copy_visible(root: Path, lab: Lab, build: Path, stage: Path) -> None:
@@ -111,7 +117,6 @@ def copy_visible(root: Path, lab: Lab, build: Path, stage: Path) -> None:
             (stage / "common" / source.name).touch()  # lab.mk asks only for the names
     shutil.copytree(build / "given" / lab.name, stage / "given")
     os.utime(stage / "facts.mk")  # newer than lab.toml, or make would want to make it again
-    make_readable(stage)
 
 
 def write_facts(lab: Lab, file: Path) -> None:
@@ -288,7 +293,18 @@ def for_students(output: str, given: Given, place: Place) -> str:
             kept.append(shorten(line, course, submission, out))
         elif not kept or kept[-1] != LEFT_OUT:
             kept.append(LEFT_OUT)
-    return "\n".join(kept).strip()
+    return "\n".join(without_repeats(kept)).strip()
+
+
+def without_repeats(lines: Sequence[str]) -> list[str]:
+    """The lines without messages that came before: every flavour is compiled, and warns, anew."""
+    messages: list[list[str]] = []
+    for line in lines:
+        if not messages or POSITION.match(line):
+            messages.append([])
+        messages[-1].append(line)
+    unique = dict.fromkeys(tuple(message) for message in messages)
+    return [line for message in unique for line in message]
 
 
 def is_ours(path: str, course: str, submission: str, out: str) -> bool:

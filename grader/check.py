@@ -49,14 +49,21 @@ def check(
     tests: Sequence[Test],
     stop: Event | None = None,
     done: Callable[[Test, Verdict], None] | None = None,
+    second_look: Callable[[Test, Verdict], Verdict] | None = None,
 ) -> tuple[Verdict, ...]:
-    """One verdict for each of tests, in order. A test that needs a failed one is not run."""
+    """One verdict for each of tests, in order. A test that needs a failed one is not run.
+
+    second_look is asked about a test that could not be judged, before any other test depends on it.
+    """
     verdicts: dict[str, Verdict] = {}
     for test in tests:
-        needed = waits_for(test, verdicts) if all(need in verdicts for need in test.needs) else None
-        verdicts[test.name] = skipped(needed) if needed else run_test(job, test, stop)
+        needed = waits_for(test, verdicts)
+        found = skipped(needed) if needed else run_test(job, test, stop)
+        if found.cause == "environment" and second_look is not None:
+            found = second_look(test, found)
+        verdicts[test.name] = found
         if done is not None:
-            done(test, verdicts[test.name])
+            done(test, found)
     return tuple(verdicts.values())
 
 

@@ -58,7 +58,8 @@ def grade(course: Course, order: Order, console: Console) -> int:
             console, f"no students in {order.submissions}: it has no folders or archives", "yellow"
         )
     began = time.monotonic()
-    with locked(order.out / ".lock"), temporary_folder() as folder:
+    busy = f"another grader writes to {order.out}"
+    with locked(order.out / ".lock", busy), temporary_folder() as folder:
         report.remove_temporary(order.out)
         machine = make_machine(order.sandbox, folder, Event())
         if order.sandbox == "bwrap":

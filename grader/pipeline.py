@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 
-from grader import build, sandbox, screen
+from grader import build, intake, sandbox, screen
 from grader.build import Built, Given, Place
-from grader.check import Job, check
+from grader.check import Job, check, run_test
 from grader.course import Test
 from grader.intake import Submission
 from grader.sandbox import Bind, Sandbox
@@ -83,11 +83,12 @@ def grade_submission(
         verdicts = all_failed(submission.lab, failure.cause, failure.message)
     else:
         job = job_for(machine, submission, given, marking.seed, folders, uid)
-        verdicts = check(job, only or submission.lab.tests, machine.stop, done)
+        doubt = SecondLook(machine, submission, given, marking.seed, folders, uid, job)
+        verdicts = check(job, only or submission.lab.tests, machine.stop, done, doubt)
     seconds = time.monotonic() - began
     if only:
         verdicts = spread(submission, only, verdicts)
-    flags = flags_of(submission, verdicts)
+    flags = flags_of(submission, verdicts) if failure is None else flags_of_failure(failure)
     result = graded(
         submission, marking, verdicts, seconds, flags, built.log, build_ok=failure is None
     )
@@ -138,15 +139,31 @@ def build_and_screen(
     place = Place(machine.sandbox, uid, submission.folder, folders.out)
     compiled = build.compile_objects(given, place, machine.stop)
     if not compiled.ok:
-        return compiled, Failure(compiled.cause, compiled.message)
+        return compiled, failure_of(machine, given, place, compiled)
     findings = screen_all(machine, given, place)
     if findings:
+        worst = min((finding.cause for finding in findings), key=("tamper", "link", "method").index)
         text = "\n".join(dict.fromkeys(finding.message for finding in findings))
-        return compiled, Failure(findings[0].cause, text)
+        return compiled, Failure(worst, text)
     linked = build.link_programs(given, place, machine.stop)
     log = "\n".join(filter(None, (compiled.log, linked.log)))
-    failure = None if linked.ok else Failure(linked.cause, linked.message)
+    failure = None if linked.ok else failure_of(machine, given, place, linked)
     return Built(linked.ok, linked.cause, linked.message, log), failure
+
+
+def failure_of(machine: Machine, given: Given, place: Place, built: Built) -> Failure:
+    """Why a build failed. In doubt the skeleton is built: if that goes well, the submission is to blame."""
+    if built.cause != "environment":
+        return Failure(built.cause, built.message)
+    folder = place.out.parent / "control-build"
+    folder.mkdir()
+    sandbox.give(folder, place.uid)
+    skeleton = Place(place.sandbox, place.uid, given.skeleton, folder)
+    good = (
+        build.compile_objects(given, skeleton, machine.stop).ok
+        and build.link_programs(given, skeleton, machine.stop).ok
+    )
+    return Failure("compile" if good else "environment", built.message)
 
 
 def screen_all(machine: Machine, given: Given, place: Place) -> list[screen.Finding]:
@@ -210,6 +227,53 @@ def write_launch(box: Sandbox, given: Given, folders: Folders, uid: int | None) 
     return file
 
 
+# ---- in doubt ----
+
+
+@dataclass(frozen=True)
+class SecondLook:
+    """Who is to blame when a test could not be judged? Runs it again, beside the solution.
+
+    If only the submission fails, it caused that; if both do, it is the machine."""
+
+    machine: Machine
+    submission: Submission
+    given: Given
+    seed: int
+    folders: Folders
+    uid: int | None
+    job: Job
+
+    def __call__(self, test: Test, first: Verdict) -> Verdict:
+        again = run_test(self.job, test, self.machine.stop)
+        if again.cause != "environment":
+            return again
+        return blamed(first) if self.solution_passes(test) else first
+
+    def solution_passes(self, test: Test) -> bool:
+        lab = self.submission.lab
+        solution = intake.take_one(
+            lab,
+            lab.folder.parent.parent / "solutions" / lab.name,
+            self.folders.top / "solution" / test.name,
+        )
+        if solution.missing or solution.refused:
+            return False
+        folders = make_folders(self.folders.top / "control" / test.name, self.uid)
+        if build_and_screen(self.machine, solution, self.given, folders, self.uid)[1] is not None:
+            return False
+        job = job_for(self.machine, solution, self.given, self.seed, folders, self.uid)
+        return run_test(job, test, self.machine.stop).status == "pass"
+
+
+def blamed(verdict: Verdict) -> Verdict:
+    """The submission made the test impossible to judge."""
+    words = (
+        "The test could not be brought to an end with your code, while it ends with the solution:"
+    )
+    return Verdict("fail", "resource", f"{words}\n{verdict.message}", verdict.seconds)
+
+
 # ---- for staff ----
 
 
@@ -220,6 +284,15 @@ def flags_of(submission: Submission, verdicts: tuple[Verdict, ...]) -> tuple[str
         if verdict.cause in ("resource", "tamper"):
             found.setdefault(verdict.cause, []).append(test.name)
     return tuple(f"{cause}: {', '.join(names)}" for cause, names in found.items())
+
+
+def flags_of_failure(failure: Failure) -> tuple[str, ...]:
+    first = failure.message.splitlines()[0]
+    return (
+        (f"{failure.cause}, not run: {first}",)
+        if failure.cause in ("resource", "tamper", "method")
+        else ()
+    )
 
 
 def staff_log(verdicts: tuple[Verdict, ...], built: Built) -> str:

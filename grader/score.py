@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from grader.course import Lab, Test, whole
@@ -95,7 +95,7 @@ def graded(
     """The result of a submission whose tests have verdicts, in the rubric's order."""
     lab = submission.lab
     tests = tuple(
-        test_result(test, verdict, marking)
+        test_result(test, verdict, marking, build_ok)
         for test, verdict in zip(lab.tests, verdicts, strict=True)
     )
     ungradable = any(verdict.cause == "environment" for verdict in verdicts)
@@ -116,9 +116,8 @@ def graded(
     )
 
 
-def test_result(test: Test, verdict: Verdict, marking: Marking) -> TestResult:
+def test_result(test: Test, verdict: Verdict, marking: Marking, build_ok: bool) -> TestResult:
     passed = verdict.status == "pass"
-    ran = verdict.status == "fail" and verdict.cause not in ("compile", "link")
     return TestResult(
         name=test.name,
         points=test.points if passed else 0,
@@ -126,7 +125,9 @@ def test_result(test: Test, verdict: Verdict, marking: Marking) -> TestResult:
         status=verdict.status,
         cause=verdict.cause,
         message=verdict.message,
-        hint=test.hints[0] if ran and verdict.cause not in ("environment", "tamper") else "",
+        hint=test.hints[0]
+        if build_ok and verdict.status == "fail" and verdict.cause != "environment"
+        else "",
         reproduce=marking.reproduce(test.name),
         seconds=round(verdict.seconds, 3),
     )
@@ -140,7 +141,9 @@ def all_failed(lab: Lab, cause: str, message: str) -> tuple[Verdict, ...]:
 def none_run(submission: Submission, marking: Marking, status: str, why: str) -> Result:
     """The result of a submission none of whose tests was run: missing, or ungradable."""
     lab = submission.lab
-    tests = tuple(test_result(test, Verdict("skipped", None, why), marking) for test in lab.tests)
+    tests = tuple(
+        test_result(test, Verdict("skipped", None, why), marking, False) for test in lab.tests
+    )
     return Result(
         student=submission.student,
         lab=lab.name,
@@ -161,9 +164,11 @@ def none_run(submission: Submission, marking: Marking, status: str, why: str) ->
 # ---- which tests wait for which ----
 
 
-def waits_for(test: Test, verdicts: dict[str, Verdict]) -> str | None:
-    """The first test that this one needs and that was not passed; None if it can run."""
-    return next((need for need in test.needs if verdicts[need].status != "pass"), None)
+def waits_for(test: Test, verdicts: Mapping[str, Verdict]) -> str | None:
+    """The first test that this one needs and that ran without passing; None if it can run."""
+    return next(
+        (need for need in test.needs if need in verdicts and verdicts[need].status != "pass"), None
+    )
 
 
 def skipped(needed: str) -> Verdict:

@@ -45,7 +45,7 @@ def check_one(course: Course, order: Order, console: Console) -> int:
     if order.json:
         sys.stdout.write(report.to_json(graded.result))
     else:
-        terminal.submission_report(console, order.lab, graded.result)
+        terminal.submission_report(console, order.lab, graded.result, order.test)
         if graded.staff_log:
             terminal.say(console, graded.staff_log, "dim")
     return 1 if graded.result.status == "ungradable" else 0

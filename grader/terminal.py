@@ -169,8 +169,8 @@ def test_line(console: Console, test: Test, verdict: Verdict) -> None:
     console.print(line)
 
 
-def submission_report(console: Console, lab: Lab, result: Result) -> None:
-    """Why what failed failed, and what to do next."""
+def submission_report(console: Console, lab: Lab, result: Result, only: str) -> None:
+    """Why what failed failed, and what to do next; only is the one test that was asked for, or ""."""
     if result.build_log and result.status == "graded":
         say(console, "\nThe compiler says:", "bold")
         say(console, indented(result.build_log))
@@ -188,7 +188,8 @@ def submission_report(console: Console, lab: Lab, result: Result) -> None:
     else:
         for test in failed:
             explain(console, test, about[test.name])
-    say(console, f"\n{lab.name}: {points(result)}", "bold")
+    if not only:
+        say(console, f"\n{lab.name}: {points(result)}", "bold")
 
 
 def same_reason(result: Result) -> bool:

@@ -81,19 +81,14 @@ def build_folder(root: Path, folder: Path) -> Path:
 
 
 @contextmanager
-def locked(file: Path) -> Iterator[bool]:
-    """Holds a lock. True is given at once where nobody else had it; else the caller has waited."""
+def locked(file: Path, holder: str = "") -> Iterator[None]:
+    """Holds a lock. Where it is taken, waits; and says so first if holder says who has it."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("w") as lock:
-        free = True
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            free = False
-            print(
-                f"another grader is at work on {file.parent}; waiting for it",
-                file=sys.stderr,
-                flush=True,
-            )
+            if holder:
+                print(f"{holder}; waiting for it to end", file=sys.stderr, flush=True)
             fcntl.flock(lock, fcntl.LOCK_EX)
-        yield free
+        yield
