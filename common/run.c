@@ -18,6 +18,7 @@
 #include "words.h"
 
 enum { KEPT_HALF = RUN_OUTPUT_KEPT / 2, BACKSTOP_SECONDS = 10 };
+static const double watch_seconds = 0.5; /* between two looks */
 
 /* One stream of output: the first half of what is kept, and a ring of the last half. */
 struct stream {
@@ -86,8 +87,10 @@ static void add_reaper(struct words *w, const struct launch *how, double limit, 
     add_environment(w, how->env);
     if (how->witness)
         add_environment(w, ((const char *const[]){"LAB_WITNESS=witness", NULL}));
-    if (how->ranks > 0)
+    if (how->ranks > 0) {
         add_environment(w, mpi_settings);
+        add_environment(w, ((const char *const[]){"LAB_MPI_TRACE=.", NULL}));
+    }
     if (how->ranks > 0 && geteuid() == 0 && !getenv("LAB_UID"))
         add_environment(w, mpi_as_root);
     words_add(w, "--");
@@ -201,28 +204,40 @@ static pid_t start(char **argv, int out, int err, int report)
     _exit(127);
 }
 
-/* Listens until the reaper (which keeps the other end of report_fd) has ended. */
-static void listen_to(struct run *r, struct witness *w, struct stream *out, struct stream *err, int report_fd, pid_t pid)
+/* The sandbox takes all down with it; a reaper without one has to do so itself. */
+static void end_run(pid_t pid)
 {
-    double give_up = seconds_now() + r->limit + BACKSTOP_SECONDS;
-    bool open = true;
-    while (open) {
-        struct pollfd wait[] = {{.fd = report_fd, .events = POLLIN}, {.fd = out->fd, .events = POLLIN},
-                                {.fd = err->fd, .events = POLLIN}, {.fd = w ? w->listener : -1, .events = POLLIN}};
-        int quiet = w ? listener_quiet(w) : 1000;
-        poll(wait, 4, quiet < 1000 ? quiet : 1000);
+    kill(pid, getenv("LAB_LAUNCH") ? SIGKILL : SIGTERM);
+}
+
+/* Listens until the reaper (which keeps the other end of report_fd) has ended. */
+static void listen_to(struct run *r, const struct launch *how, struct stream *out, struct stream *err, int report_fd,
+                      pid_t pid)
+{
+    struct witness *w = how->witness;
+    double begun = seconds_now(), look = begun + watch_seconds;
+    for (bool open = true; open;) {
+        struct pollfd wait[] = {{.fd = report_fd, .events = POLLIN},
+                                {.fd = out->fd, .events = POLLIN},
+                                {.fd = err->fd, .events = POLLIN},
+                                {.fd = w ? w->listener : -1, .events = POLLIN}};
+        int quiet = w ? listener_quiet(w) : 1000, pause = how->watch ? (int)(1000 * watch_seconds) : 1000;
+        poll(wait, 4, quiet < pause ? quiet : pause);
         if (wait[1].revents && !drain(out))
             out->fd = -out->fd - 1; /* poll(2) passes over negative numbers */
         if (wait[2].revents && !drain(err))
             err->fd = -err->fd - 1;
         if (wait[3].revents)
             listener_serve(w);
-        if (wait[0].revents)
-            open = false;
+        open = !wait[0].revents;
+        double now = seconds_now();
+        if (open && how->watch && now >= look) {
+            r->given_up = how->watch(how->watch_state);
+            look = seconds_now() + watch_seconds;
+        }
         r->flooded = out->bytes > RUN_OUTPUT_LIMIT || err->bytes > RUN_OUTPUT_LIMIT;
-        if (r->flooded || seconds_now() > give_up) {
-            /* The sandbox takes all down with it; a reaper without one has to do so itself. */
-            kill(pid, getenv("LAB_LAUNCH") ? SIGKILL : SIGTERM);
+        if (open && (r->flooded || r->given_up || now > begun + r->limit + BACKSTOP_SECONDS)) {
+            end_run(pid);
             open = false;
         }
     }
@@ -258,7 +273,7 @@ void run_program(struct run *r, const struct launch *how, const char *const *arg
     close(err[1]);
     close(report[1]);
     struct stream streams[2] = {open_stream(out[0]), open_stream(err[0])};
-    listen_to(r, how->witness, &streams[0], &streams[1], report[0], pid);
+    listen_to(r, how, &streams[0], &streams[1], report[0], pid);
     if (how->witness)
         listener_close(how->witness);
     r->lost = read(report[0], &r->report, sizeof r->report) != sizeof r->report || r->report.magic != REAPER_MAGIC;

@@ -117,6 +117,7 @@ $(SUITE_DIR)/reaper: $(SUITE_DIR)/common/reaper.o $(SUITE_DIR)/common/proc.o $(S
 
 # ---- what people type -------------------------------------------------------
 
+RANKS ?= 4
 RUN_mpi = env OMP_NUM_THREADS=1 $(MPI_AS_ROOT) mpirun -n $(RANKS) --map-by :OVERSUBSCRIBE
 ifeq ($(shell id -u),0)
 MPI_AS_ROOT = OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
