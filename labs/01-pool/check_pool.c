@@ -76,11 +76,36 @@ static void map_and_check(const struct launch *how, size_t count, const char *ch
     free(values);
 }
 
+/* What a test remembers of the processes that told it something. */
+struct workers {
+    pid_t main, pid[64];
+    size_t count;
+    size_t together; /* release tasks when so many are held */
+    size_t largest;  /* most tasks ever held at the same time */
+};
+
+/* Holds the first task until all others have begun. */
+static bool hold_first(struct witness *w, size_t index)
+{
+    struct workers *s = w->state;
+    if (w->events[index].kind != 'b')
+        return true;
+    s->count++;
+    if (s->count == s->together)
+        witness_release_all(w);
+    return s->count > 1;
+}
+
 /* ---- values ---- */
 
+/* The first task is held until the others have begun, so that its answer comes late. */
 START_TEST(map_in_order)
 {
-    map_and_check(&plain, 37, "1");
+    struct workers s = {.together = 37};
+    struct witness w = {.on_event = hold_first, .quiet_seconds = 0.5, .state = &s};
+    struct launch how = {.seconds = SECONDS, .witness = &w};
+    map_and_check(&how, 37, "1");
+    witness_free(&w);
     map_and_check(&plain, 37, "0");
 }
 END_TEST
@@ -148,14 +173,6 @@ END_TEST
 
 /* ---- who works ---- */
 
-/* What a test remembers of the processes that told it something. */
-struct workers {
-    pid_t main, pid[64];
-    size_t count;
-    size_t together; /* release tasks when so many are held */
-    size_t largest;  /* most tasks ever held at the same time */
-};
-
 static size_t worker_number(struct workers *s, pid_t pid)
 {
     for (size_t i = 0; i < s->count; i++)
@@ -183,6 +200,14 @@ static bool gather(struct witness *w, size_t index)
     return false;
 }
 
+/* So many never come together: from now on nobody is held, or each task would cost the same wait again. */
+static void stop_gathering(struct witness *w)
+{
+    struct workers *s = w->state;
+    s->together = 0;
+    witness_release_all(w);
+}
+
 static void expect_workers(const struct run *r, const struct witness *w, struct workers *s, size_t tasks, size_t expected)
 {
     size_t begun = 0;
@@ -203,7 +228,7 @@ START_TEST(tasks_in_workers)
     static const struct { size_t count, workers; const char *chunk; } cases[] = {{8, 4, "1"}, {3, 3, "1"}, {12, 4, "0"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct workers s = {.together = cases[i].workers};
-        struct witness w = {.on_event = gather, .quiet_seconds = 1, .state = &s};
+        struct witness w = {.on_event = gather, .on_quiet = stop_gathering, .quiet_seconds = 1, .state = &s};
         struct launch how = {.seconds = SECONDS, .witness = &w};
         struct run r;
         put_indices(cases[i].count);
@@ -219,7 +244,7 @@ END_TEST
 START_TEST(side_by_side)
 {
     struct workers s = {.together = 4};
-    struct witness w = {.on_event = gather, .quiet_seconds = 1, .state = &s};
+    struct witness w = {.on_event = gather, .on_quiet = stop_gathering, .quiet_seconds = 1, .state = &s};
     struct launch how = {.seconds = 2 * SECONDS, .witness = &w};
     struct run r;
     put_indices(8);
@@ -232,18 +257,6 @@ START_TEST(side_by_side)
     witness_free(&w);
 }
 END_TEST
-
-/* Holds the first task until all others have begun. */
-static bool hold_first(struct witness *w, size_t index)
-{
-    struct workers *s = w->state;
-    if (w->events[index].kind != 'b')
-        return true;
-    s->count++;
-    if (s->count == s->together)
-        witness_release_all(w);
-    return s->count > 1;
-}
 
 START_TEST(free_worker_goes_on)
 {
@@ -289,7 +302,7 @@ END_TEST
 START_TEST(several_maps)
 {
     struct workers s = {.together = 4};
-    struct witness w = {.on_event = gather, .quiet_seconds = 1, .state = &s};
+    struct witness w = {.on_event = gather, .on_quiet = stop_gathering, .quiet_seconds = 1, .state = &s};
     struct launch how = {.seconds = SECONDS, .witness = &w};
     struct run r;
     int64_t *values = put_values(8);
@@ -361,18 +374,26 @@ START_TEST(output_once)
     put_indices(12);
     run_program(&r, &plain, ARGS("-v", "-k", "2", "in.npy", "out.npy"));
     expect_success(&r);
-    size_t lines = 0;
-    for (const char *p = r.out; *p; p = strchr(p, '\n') ? strchr(p, '\n') + 1 : p + strlen(p), lines++) {
+    size_t lines = 0, heads = 0;
+    for (const char *p = r.out; *p; p = strchr(p, '\n') ? strchr(p, '\n') + 1 : p + strlen(p)) {
         int task;
+        if (strncmp(p, "4 workers\n", 10) == 0) {
+            heads++;
+            continue;
+        }
         if (sscanf(p, "task %d\n", &task) != 1 || task < 0 || task >= 12)
             fail_test(CAUSE_HYGIENE, &r, "the tasks print \"task 0\" to \"task 11\"; this line is not among them: %.40s", p);
         if (seen[task])
-            fail_test(CAUSE_HYGIENE, &r, "\"task %d\" was printed twice. A worker that returns instead of calling _exit, or "
-                      "that inherits unwritten output (call fflush before fork), prints again what the parent prints.", task);
+            fail_test(CAUSE_HYGIENE, &r, "\"task %d\" was printed twice. A worker that returns instead of calling _exit "
+                      "runs the rest of the program a second time.", task);
         seen[task] = true;
+        lines++;
     }
+    if (heads != 1)
+        fail_test(CAUSE_HYGIENE, &r, "main.c printed \"4 workers\" once, before pool_create; it came out %zu times. What waits "
+                  "in stdio's buffer is copied by fork: call fflush(NULL) before it.", heads);
     if (lines != 12)
-        fail_test(CAUSE_HYGIENE, &r, "12 tasks print a line each; %zu lines came. What a worker prints waits in its buffer: "
+        fail_test(CAUSE_HYGIENE, &r, "12 tasks print a line each; %zu of them came out. What a worker prints waits in its buffer: "
                   "call fflush(stdout) after the tasks, since _exit drops it.", lines);
     run_free(&r);
 }

@@ -27,7 +27,7 @@ static const char usage[] =
     "  -d US  each task sleeps for US microseconds\n"
     "  -f V   the task whose element is V fails\n"
     "  -x V   the worker whose element is V is killed\n"
-    "  -v     each task prints a line\n"
+    "  -v     the program and each task print a line\n"
     "example: pool -p 4 -k 2 in.npy out.npy\n";
 
 /* Set before the pool is made, so that the workers have a copy. */
@@ -154,6 +154,8 @@ static int map_file(const char *in_path, const char *out_path)
     if (!out || !status)
         return failed("memory for the results");
 
+    if (options.verbose)
+        printf("%d workers\n", options.processes);
     witness_tell(WITNESS_POINT, POINT_BEFORE, 0);
     struct pool *pools[2] = {pool_create(options.processes), options.two_pools ? pool_create(options.processes) : NULL};
     if (!pools[0] || (options.two_pools && !pools[1]))

@@ -1,0 +1,125 @@
+"""The course's own rules, through the real grader: every solution and every other right solution
+earns full marks, every skeleton nothing, and every mistake loses exactly what it should.
+
+All of them are one class, graded once by the command that an instructor types.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from grader import course
+from grader.tests import bank
+
+LABS = course.read_course(bank.ROOT).labs
+WANTED = os.environ.get("BANK_LABS", "")  # "01,03": only these, while writing
+CHOSEN = [lab for lab in LABS if not WANTED or lab.number in WANTED.split(",")]
+MISTAKES = [(lab, mistake) for lab in CHOSEN for mistake in bank.mistakes(lab)]
+RIGHTS = [(lab, folder) for lab in CHOSEN for folder in bank.rights(lab)]
+
+Results = dict[tuple[str, str], dict[str, Any]]
+
+
+def by_name(value: object) -> str:
+    if isinstance(value, course.Lab):
+        return value.name
+    return getattr(value, "name", str(value))
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Results]:
+    """The result files of the whole bank, by (student, lab)."""
+    classroom, out = tmp_path_factory.mktemp("class"), tmp_path_factory.mktemp("results")
+    for lab in CHOSEN:
+        bank.add_student(classroom, "solution", lab, bank.solution(lab))
+        bank.add_student(classroom, "skeleton", lab, lab.folder)
+        for mistake in bank.mistakes(lab):
+            bank.add_student(classroom, f"wrong.{mistake.name}", lab, mistake.files)
+        for folder in bank.rights(lab):
+            bank.add_student(classroom, f"right.{folder.name}", lab, folder)
+    words = [sys.executable, "-m", "grader", "grade", str(classroom), "--out", str(out)]
+    labs = ",".join(lab.number for lab in CHOSEN)
+    subprocess.run([*words, "--labs", labs], cwd=bank.ROOT, check=False)
+    found: Results = {}
+    for file in out.glob("*/*.json"):
+        result = json.loads(file.read_text(encoding="utf-8"))
+        found[result["student"], result["lab"]] = result
+    yield found
+    print_matrix(found)
+
+
+def lost(result: dict[str, Any]) -> dict[str, str]:
+    return {test["name"]: test["cause"] for test in result["tests"] if test["status"] == "fail"}
+
+
+def story(result: dict[str, Any]) -> str:
+    """What to show when an expectation fails."""
+    failed = [test for test in result["tests"] if test["status"] == "fail"]
+    texts = [f"{test['name']} [{test['cause']}] {test['message']}" for test in failed]
+    return "\n".join(
+        [f"{result['status']}, score {result['score']}", *texts, result["build"]["log"]]
+    )
+
+
+@pytest.mark.parametrize("lab", CHOSEN, ids=by_name)
+def test_solution_earns_full_marks(lab: course.Lab, results: Results) -> None:
+    result = results["solution", lab.name]
+    assert result["score"] == result["max_score"] == 100, story(result)
+
+
+@pytest.mark.parametrize("lab", CHOSEN, ids=by_name)
+def test_skeleton_fails_every_test_cleanly(lab: course.Lab, results: Results) -> None:
+    result = results["skeleton", lab.name]
+    assert result["score"] == 0 and result["build"]["ok"], story(result)
+    assert "warning" not in result["build"]["log"], result["build"]["log"]
+    for test in result["tests"]:
+        assert test["status"] in ("fail", "skipped"), test
+        assert test["cause"] not in ("signal", "timeout", "deadlock", "environment"), test
+
+
+@pytest.mark.parametrize("lab, folder", RIGHTS, ids=by_name)
+def test_other_right_solution_earns_full_marks(
+    lab: course.Lab, folder: Path, results: Results
+) -> None:
+    result = results[f"right.{folder.name}", lab.name]
+    assert result["score"] == result["max_score"], story(result)
+
+
+@pytest.mark.parametrize("lab, mistake", MISTAKES, ids=by_name)
+def test_mistake_loses_what_it_should(
+    lab: course.Lab, mistake: bank.Mistake, results: Results
+) -> None:
+    result = results[f"wrong.{mistake.name}", lab.name]
+    came = lost(result)
+    assert set(came) == set(mistake.loses), story(result)
+    assert all(cause in mistake.loses[test] for test, cause in came.items()), story(result)
+    first = next(test for test in result["tests"] if test["status"] == "fail")
+    for words in mistake.says:
+        assert words in first["message"], story(result)
+
+
+@pytest.mark.parametrize("lab", CHOSEN, ids=by_name)
+def test_every_test_is_needed_by_a_mistake(lab: course.Lab) -> None:
+    named = {test for mistake in bank.mistakes(lab) for test in mistake.loses}
+    assert named == {test.name for test in lab.tests}
+
+
+def print_matrix(results: Results) -> None:
+    """Mistakes against tests: F lost, . kept, - not run."""
+    marks = {"fail": "F", "pass": ".", "skipped": "-"}
+    for lab in CHOSEN:
+        print(f"\n{lab.name}: F lost, . kept, - not run")
+        for number, test in enumerate(lab.tests):
+            print(" " * 30 + "|" * number + f"+-- {test.name}")
+        for mistake in bank.mistakes(lab):
+            result = results.get((f"wrong.{mistake.name}", lab.name))
+            row = "".join(marks[test["status"]] for test in result["tests"]) if result else "?"
+            print(f"{mistake.name[:28]:30}{row}")
