@@ -74,7 +74,8 @@ char *mpi_story_objects(struct mpi_story *story, int mark);
 /* Messages sent in the case mark that were never received by its end (or by anybody, in any case after it). */
 char *mpi_story_unreceived(struct mpi_story *story, int mark);
 
-/* The calls of the case mark as a message sequence chart: a column a rank, a line a call, in order of time. */
+/* The messages and collectives of the case mark as a message sequence chart: a column a rank, a line for each, in
+   order of time. NULL: there were none. */
 char *mpi_story_chart(struct mpi_story *story, int mark);
 
 /* "MPI_Send" for CALL_Send. */

@@ -255,7 +255,7 @@ static void say_wait(FILE *out, const struct graph *g, int rank)
         call.comm = made->comm;
         call.comm_size = made->comm_size;
     }
-    fputs(w->call->flags & MPI_TRACE_POLL ? "for ever asking with " : "in ", out);
+    fputs(w->call->flags & MPI_TRACE_POLL ? "in a loop of " : "in ", out);
     say_call(out, g->story, &call);
     if (is_wait(call.function) && w->count > 0 && w->need[0].object) {
         fputs(", begun", out);
@@ -406,7 +406,8 @@ static void explain_cycle(FILE *out, const struct graph *g, const bool *stuck)
         sending += in_cycle && w->need[0].kind == NEED_RECEIVER;
     }
     if (all > 0 && receiving == all)
-        fputs("\nthey all wait for a message and none of them sends what another waits for: one rank of each pair has to send first, "
+        fputs("\nthey all wait for a message and none of them sends what another waits for: one rank of each pair has "
+              "to send first, "
               "or use MPI_Sendrecv",
               out);
     if (all > 0 && sending == all)

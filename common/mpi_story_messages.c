@@ -8,6 +8,7 @@ struct receipt {
     int source, dest;
     uint32_t comm;
     int tag;
+    const struct mpi_trace_call *call;
 };
 
 static int by_route(int s1, int d1, uint32_t c1, int t1, int s2, int d2, uint32_t c2, int t2)
@@ -31,7 +32,8 @@ static int compare_messages(const void *a, const void *b)
 static int compare_receipts(const void *a, const void *b)
 {
     const struct receipt *x = a, *y = b;
-    return by_route(x->source, x->dest, x->comm, x->tag, y->source, y->dest, y->comm, y->tag);
+    int order = by_route(x->source, x->dest, x->comm, x->tag, y->source, y->dest, y->comm, y->tag);
+    return order != 0 ? order : (x->call->begin > y->call->begin) - (x->call->begin < y->call->begin);
 }
 
 static void add_message(struct messages *m, int source, const struct mpi_trace_call *call)
@@ -51,8 +53,10 @@ static void match(struct messages *m, struct receipt *receipts, size_t count)
         const struct message *x = &m->list[i];
         const struct receipt *y = &receipts[k];
         int order = by_route(x->source, x->dest, x->comm, x->tag, y->source, y->dest, y->comm, y->tag);
-        if (order == 0)
+        if (order == 0) {
             m->list[i].received = true;
+            m->list[i].taken = y->call;
+        }
         i += order <= 0;
         k += order >= 0;
     }
@@ -90,7 +94,7 @@ struct messages messages_of(const struct mpi_story *story)
             const struct mpi_trace_call *call = &rank->calls[i];
             add_message(&m, r, call);
             if (call->got.used && call->got.world >= 0)
-                receipts[count++] = (struct receipt){call->got.world, r, call->comm, call->got.tag};
+                receipts[count++] = (struct receipt){call->got.world, r, call->comm, call->got.tag, call};
         }
         if (rank->in_call)
             add_message(&m, r, &rank->current);

@@ -27,6 +27,7 @@ struct message {
     bool received;
     const struct mpi_trace_object *claimed; /* the open receive that it goes to, or NULL */
     const struct mpi_trace_call *call;      /* the send */
+    const struct mpi_trace_call *taken;     /* the receive, or NULL */
 };
 
 struct messages {
