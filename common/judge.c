@@ -74,6 +74,14 @@ static void expect_no_hang(const struct run *r)
     fail_test(CAUSE_TIMEOUT, r, "the program did not end within %g s.%s", r->limit, who);
 }
 
+/* The signal that ended the program, or 0. mpirun tells that of a rank as 128 + its number. */
+static int ending_signal(const struct run *r)
+{
+    if (r->ranks > 0 && r->report.exit_status > 128 && r->report.exit_status <= 128 + SIGRTMAX)
+        return r->report.exit_status - 128;
+    return r->report.signal;
+}
+
 void expect_end(const struct run *r)
 {
     struct explanation e;
@@ -82,9 +90,10 @@ void expect_end(const struct run *r)
     if (explain_sanitizer(r, &e))
         fail_test(e.cause, NULL, "%s\n  command: %s", e.text, r->command);
     expect_no_hang(r);
-    if (r->report.signal)
-        fail_test(r->report.signal == SIGXFSZ || r->report.signal == SIGXCPU ? CAUSE_RESOURCE : CAUSE_SIGNAL, r,
-             "the program was ended by %s.", explain_signal(r->report.signal));
+    int number = ending_signal(r);
+    if (number)
+        fail_test(number == SIGXFSZ || number == SIGXCPU ? CAUSE_RESOURCE : CAUSE_SIGNAL, r,
+                  "the program was ended by %s.", explain_signal(number));
     if (r->report.exit_status == 127 && strncmp(r->err, "reaper:", 7) == 0)
         fail_test(CAUSE_ENVIRONMENT, r, "the program could not be started.");
 }

@@ -161,7 +161,7 @@ static char *finish(struct stream *s)
     if (!text)
         fail_test(CAUSE_ENVIRONMENT, NULL, "out of memory");
     memcpy(text, s->head, head);
-    strcpy(text + head, cut);
+    memcpy(text + head, cut, strlen(cut));
     for (size_t i = 0, at = head + strlen(cut); i < tail; i++)
         text[at + i] = s->tail[(s->bytes - tail + i) % KEPT_HALF];
     for (size_t i = 0, end = head + strlen(cut) + tail; i < end; i++)
@@ -260,7 +260,7 @@ void run_program(struct run *r, const struct launch *how, const char *const *arg
     make_pipe(out);
     make_pipe(err);
     make_pipe(report);
-    *r = (struct run){.limit = how->seconds > 0 ? how->seconds : 10, .command = command_for_people(how, args)};
+    *r = (struct run){.ranks = how->ranks, .limit = how->seconds > 0 ? how->seconds : 10, .command = command_for_people(how, args)};
     struct words w = {0};
     add_sandbox(&w);
     add_reaper(&w, how, r->limit, report[1]);

@@ -27,6 +27,7 @@ struct launch {
 
 struct run {
     char *command;             /* what a user would type for this run, quoted for a shell */
+    int ranks;                 /* as launched; 0: not by mpirun */
     double limit;              /* the wall-clock limit that held, seconds */
     struct reaper_report report; /* how the program ended, and what it left behind */
     bool flooded;              /* it wrote more than RUN_OUTPUT_LIMIT and was ended */

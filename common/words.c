@@ -74,12 +74,29 @@ static bool needs_quotes(const char *word)
     return word[0] == '\0' || word[strcspn(word, " \t\n'\"\\$&|;<>()*?[]#~!{}`")] != '\0';
 }
 
+/* One word as a shell needs it typed, malloc'd. Within quotes a quote is written '\''. */
+static char *quoted(const char *word)
+{
+    if (!needs_quotes(word))
+        return text_format("%s", word);
+    char *text = text_format("'");
+    for (const char *p = word; *p; p++) {
+        char *longer = text_format(*p == '\'' ? "%s'\\''" : "%s%c", text, *p);
+        free(text);
+        text = longer;
+    }
+    char *whole = text_format("%s'", text);
+    free(text);
+    return whole;
+}
+
 char *words_quoted(const char *const *list)
 {
-    char *text = strdup("");
-    for (size_t i = 0; list[i] && text; i++) {
-        const char *quote = needs_quotes(list[i]) ? "'" : "";
-        char *longer = text_format("%s%s%s%s%s", text, i ? " " : "", quote, list[i], quote);
+    char *text = text_format("%s", "");
+    for (size_t i = 0; list[i]; i++) {
+        char *word = quoted(list[i]);
+        char *longer = text_format("%s%s%s", text, i ? " " : "", word);
+        free(word);
         free(text);
         text = longer;
     }

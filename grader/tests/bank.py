@@ -28,7 +28,9 @@ class Mistake:
     lab: str
     name: str
     sentence: str
-    loses: Mapping[str, frozenset[str]]  # test: its cause, or the causes that chance may choose from
+    loses: Mapping[
+        str, frozenset[str]
+    ]  # test: its cause, or the causes that chance may choose from
     says: tuple[str, ...]
     files: Mapping[str, str]  # name: content
 
@@ -47,12 +49,20 @@ def read_mistake(lab: Lab, file: Path) -> Mistake:
     for edit in facts.get("edit", []):
         files[edit["file"]] = apply(edit, files[edit["file"]], file)
     return Mistake(
-        lab.name, file.stem, facts["mistake"], read_losses(facts["loses"]), tuple(facts["says"]), files
+        lab.name,
+        file.stem,
+        facts["mistake"],
+        read_losses(facts["loses"]),
+        tuple(facts["says"]),
+        files,
     )
 
 
 def read_losses(loses: Mapping[str, str | list[str]]) -> dict[str, frozenset[str]]:
-    return {test: frozenset([cause] if isinstance(cause, str) else cause) for test, cause in loses.items()}
+    return {
+        test: frozenset([cause] if isinstance(cause, str) else cause)
+        for test, cause in loses.items()
+    }
 
 
 def apply(edit: Mapping[str, str], text: str, file: Path) -> str:
