@@ -1,7 +1,6 @@
 /* mpi_story.c: reads the files that the MPI tracing layer left, as hostile data,
    and has the words for one call. Who waits for whom is in mpi_story_hang.c, what
    was asked for and not done in mpi_story_method.c. */
-#define _GNU_SOURCE
 #include "mpi_story.h"
 
 #include <ctype.h>
@@ -163,7 +162,8 @@ const struct mpi_story_rank *mpi_story_rank(const struct mpi_story *story, int r
 bool mpi_story_whole(const struct mpi_story *story)
 {
     for (int i = 0; i < story->ranks; i++)
-        if (!story->rank[i].present || story->rank[i].lost)
+        if (!story->rank[i].present || story->rank[i].lost || story->rank[i].file->objects_lost ||
+            story->rank[i].file->comms_lost)
             return false;
     return true;
 }

@@ -42,8 +42,8 @@ void mpi_story_free(struct mpi_story *story);
 
 const struct mpi_story_rank *mpi_story_rank(const struct mpi_story *story, int rank);
 
-/* Are all ranks present, and no finished call lost? If not, a check of method can only be answered
-   with "not checked" (or, where the program ended well, with tamper). */
+/* Are all ranks present, and no call, object or communicator lost for want of room? If not, a
+   check of method can only be answered with "not checked" (or, where the program ended well, with tamper). */
 bool mpi_story_whole(const struct mpi_story *story);
 
 /* Grows with every call of every rank. Two readings some time apart that are equal, and

@@ -116,7 +116,9 @@ static void collect(struct graph *g, int number)
     w->call = blocks ? &rank->current : &rank->calls[rank->count - 1];
     int f = w->call->function;
     w->any = f == CALL_Waitany || f == CALL_Waitsome || f == CALL_Testany || f == CALL_Testsome;
-    if (is_wait(f))
+    if (rank->file->slot[1].call.begin != 0) /* its other threads may be computing: nothing is certain */
+        add_need(g, number, NEED_UNKNOWN, w->call, NULL);
+    else if (is_wait(f))
         needs_of_wait(g, number);
     else
         needs_of_call(g, number, w->call, NULL);
@@ -133,6 +135,16 @@ static const struct mpi_trace_comm *comm_of(const struct graph *g, int rank, uin
     return NULL;
 }
 
+/* A full table has entries written over: a communicator that it lacks may be one that the rank used and freed. */
+static bool forgets_comms(const struct graph *g, int rank)
+{
+    const struct mpi_story_rank *r = &g->story->rank[rank];
+    for (int i = 0; r->present && i < MPI_TRACE_COMMS; i++)
+        if (r->file->comm[i].state == 0)
+            return false;
+    return r->present;
+}
+
 /* Which ranks of the communicator have not entered this collective? */
 static int missing(const struct graph *g, int rank, const struct mpi_trace_call *call, bool *absent)
 {
@@ -144,7 +156,7 @@ static int missing(const struct graph *g, int rank, const struct mpi_trace_call 
         if (other < 0 || other == rank)
             continue;
         const struct mpi_trace_comm *theirs = comm_of(g, other, call->comm);
-        absent[other] = !theirs || theirs->collectives < call->sequence;
+        absent[other] = theirs ? theirs->collectives < call->sequence : !forgets_comms(g, other);
         count += absent[other];
     }
     return count;

@@ -1,7 +1,6 @@
 /* mpi_trace.c: the recorder of the MPI tracing layer: the mapped file, the
    current call, the ring of finished calls, the delays. The wrappers are in
    mpi_trace_p2p.c, mpi_trace_request.c, mpi_trace_collective.c, mpi_trace_object.c. */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <link.h>
@@ -138,28 +137,18 @@ __attribute__((destructor)) static void note_exit(void)
         trace.file->exited = 1;
 }
 
-/* Messages that have come and that nobody asked for, on any communicator that is still alive. */
+/* A message that has come and that nobody asked for, in the world: the program's own word. The story finds those on
+   other communicators by counting. */
 static void note_unreceived(struct mpi_trace_file *file)
 {
-    for (int i = -1; i < MPI_TRACE_OBJECTS; i++) {
-        MPI_Comm comm = MPI_COMM_WORLD;
-        if (i >= 0) {
-            if (file->object[i].kind != OBJECT_COMM)
-                continue;
-            memcpy(&comm, &file->object[i].handle, sizeof comm);
-        }
-        MPI_Status status;
-        int found = 0;
-        PMPI_Iprobe(MPI_ANY_SOURCE, MPI_ANY_TAG, comm, &found, &status);
-        if (!found)
-            continue;
-        MPI_Count bytes = 0;
-        PMPI_Get_elements_x(&status, MPI_BYTE, &bytes);
-        struct comm_info *info = trace_comm(comm);
-        int world = info ? trace_world_rank(info->id, status.MPI_SOURCE) : MPI_TRACE_UNKNOWN;
-        file->unreceived = (struct mpi_trace_peer){1, status.MPI_SOURCE, world, status.MPI_TAG, bytes};
-        file->unreceived_comms++;
-    }
+    MPI_Status status;
+    int found = 0;
+    PMPI_Iprobe(MPI_ANY_SOURCE, MPI_ANY_TAG, MPI_COMM_WORLD, &found, &status);
+    if (!found)
+        return;
+    MPI_Count bytes = 0;
+    PMPI_Get_elements_x(&status, MPI_BYTE, &bytes);
+    file->unreceived = (struct mpi_trace_peer){1, status.MPI_SOURCE, status.MPI_SOURCE, status.MPI_TAG, bytes};
 }
 
 int MPI_Init(int *argc, char ***argv)

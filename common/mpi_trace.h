@@ -12,6 +12,10 @@
    just after. Calls outside such a pair are main.c's own: they are written down
    too (a rank that hangs there is of interest), but never held against the student.
 
+   main.c should call MPI_*, not PMPI_*: a rank that waits in a call that is not written
+   down looks as if it were computing. Compile with -g and, for the right source lines,
+   -fno-optimize-sibling-calls: `return MPI_Send(...)` is else left before the call is made.
+
    Other environment: LAB_MPI_SYNC=1 makes every standard send synchronous, so that
    a send that works only because small messages are buffered hangs at every size.
    LAB_MPI_HOLD=<seed> delays the student's calls by pseudo-random times and holds
@@ -31,24 +35,28 @@ void mpi_trace_mark(int mark);
 /* Every call that is written down. A list, because names and numbers must stay in step. */
 #define MPI_TRACE_CALLS(X)                                                                                             \
     X(Init)                                                                                                            \
-    X(Init_thread) X(Finalize) X(Abort) X(Send) X(Ssend) X(Bsend) X(Rsend) X(Isend) X(Issend) X(Ibsend) X(Irsend)      \
-        X(Recv) X(Irecv) X(Sendrecv) X(Sendrecv_replace) X(Probe) X(Iprobe) X(Mprobe) X(Improbe) X(Mrecv) X(Imrecv) X( \
-            Send_init) X(Ssend_init) X(Bsend_init) X(Rsend_init) X(Recv_init) X(Start) X(Startall) X(Request_free)     \
-            X(Cancel) X(Wait) X(Waitall) X(Waitany) X(Waitsome) X(Test) X(Testall) X(Testany) X(Testsome) X(Barrier)   \
-                X(Bcast) X(Gather) X(Gatherv) X(Scatter) X(Scatterv) X(Allgather) X(Allgatherv) X(Alltoall)            \
-                    X(Alltoallv) X(Alltoallw) X(Reduce) X(Allreduce) X(Reduce_scatter) X(Reduce_scatter_block) X(Scan) \
-                        X(Exscan) X(Ibarrier) X(Ibcast) X(Igather) X(Igatherv) X(Iscatter) X(Iscatterv) X(Iallgather)  \
-                            X(Iallgatherv) X(Ialltoall) X(Ialltoallv) X(Ireduce) X(Iallreduce) X(Ireduce_scatter)      \
-                                X(Ireduce_scatter_block) X(Iscan) X(Iexscan) X(Comm_dup) X(Comm_split)                 \
-                                    X(Comm_split_type) X(Comm_create) X(Comm_create_group) X(Cart_create) X(Comm_free) \
-                                        X(Type_contiguous) X(Type_vector) X(Type_create_hvector) X(Type_indexed)       \
-                                            X(Type_create_hindexed) X(Type_create_indexed_block) X(Type_create_struct) \
-                                                X(Type_create_subarray) X(Type_create_resized) X(Type_dup)             \
-                                                    X(Type_commit) X(Type_free) X(Op_create) X(Op_free) X(Win_create)  \
-                                                        X(Win_allocate) X(Win_allocate_shared) X(Win_free)             \
-                                                            X(Win_fence) X(Win_lock) X(Win_unlock) X(Win_lock_all)     \
-                                                                X(Win_unlock_all) X(Win_flush) X(Put) X(Get)           \
-                                                                    X(Accumulate) X(Get_accumulate) X(Fetch_and_op)
+    X(Init_thread)                                                                                                     \
+    X(Finalize)                                                                                                        \
+    X(Abort) X(Send) X(Ssend) X(Bsend) X(Rsend) X(Isend) X(Issend) X(Ibsend) X(Irsend) X(Recv) X(Irecv) X(Sendrecv)    \
+        X(Sendrecv_replace) X(Probe) X(Iprobe) X(Mprobe) X(Improbe) X(Mrecv) X(Imrecv) X(Send_init) X(Ssend_init)      \
+            X(Bsend_init) X(Rsend_init) X(Recv_init) X(Start) X(Startall) X(Request_free) X(Cancel) X(Wait) X(Waitall) \
+                X(Waitany) X(Waitsome) X(Test) X(Testall) X(Testany) X(Testsome) X(Barrier) X(Bcast) X(Gather)         \
+                    X(Gatherv) X(Scatter) X(Scatterv) X(Allgather) X(Allgatherv) X(Alltoall) X(Alltoallv) X(Alltoallw) \
+                        X(Reduce) X(Allreduce) X(Reduce_scatter) X(Reduce_scatter_block) X(Scan) X(Exscan) X(Ibarrier) \
+                            X(Ibcast) X(Igather) X(Igatherv) X(Iscatter) X(Iscatterv) X(Iallgather) X(Iallgatherv)     \
+                                X(Ialltoall) X(Ialltoallv) X(Ireduce) X(Iallreduce) X(Ireduce_scatter)                 \
+                                    X(Ireduce_scatter_block) X(Iscan) X(Iexscan) X(Comm_dup) X(Comm_split)             \
+                                        X(Comm_split_type) X(Comm_create) X(Comm_create_group) X(Cart_create)          \
+                                            X(Comm_free) X(Type_contiguous) X(Type_vector) X(Type_create_hvector)      \
+                                                X(Type_indexed) X(Type_create_hindexed) X(Type_create_indexed_block)   \
+                                                    X(Type_create_struct) X(Type_create_subarray)                      \
+                                                        X(Type_create_resized) X(Type_dup) X(Type_commit) X(Type_free) \
+                                                            X(Op_create) X(Op_free) X(Win_create) X(Win_allocate)      \
+                                                                X(Win_allocate_shared) X(Win_free) X(Win_fence)        \
+                                                                    X(Win_lock) X(Win_unlock) X(Win_lock_all)          \
+                                                                        X(Win_unlock_all) X(Win_flush) X(Put) X(Get)   \
+                                                                            X(Accumulate) X(Get_accumulate)            \
+                                                                                X(Fetch_and_op)
 
 #define MPI_TRACE_NUMBER(name) CALL_##name,
 enum mpi_trace_function { MPI_TRACE_CALLS(MPI_TRACE_NUMBER) CALL_COUNT, CALL_END = -1 };
@@ -127,8 +135,8 @@ struct mpi_trace_file {
     uint32_t magic, version;
     int32_t rank, size, pid, mark;
     int32_t finalized, exited, aborted;
-    int32_t unreceived_comms;          /* at MPI_Finalize: communicators with a message nobody received */
-    struct mpi_trace_peer unreceived;  /* one of those messages */
+    int32_t unused;
+    struct mpi_trace_peer unreceived;  /* at MPI_Finalize: a message in the world that nobody received */
     uint64_t changes;                  /* grows with every call begun or ended: stands still in a hang */
     uint64_t objects_lost, comms_lost; /* that found no free entry */
     int64_t counters[2][CALL_COUNT];   /* calls begun: [0] by main.c, [1] by the student */

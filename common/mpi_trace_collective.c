@@ -62,6 +62,7 @@ COLLECTIVE(Alltoall, Ialltoall, -1, in_place(in) ? out_count : in_count, in_plac
            (const void *in, int in_count, MPI_Datatype in_type, void *out, int out_count, MPI_Datatype out_type,
             MPI_Comm comm),
            (in, in_count, in_type, out, out_count, out_type, comm))
+// NOLINTNEXTLINE(readability-function-size): the parameters are the MPI standard's
 COLLECTIVE(Gatherv, Igatherv, root, in_place(in) ? own(out_counts, comm) : in_count, in_place(in) ? out_type : in_type,
            (const void *in, int in_count, MPI_Datatype in_type, void *out, const int out_counts[], const int places[],
             MPI_Datatype out_type, int root, MPI_Comm comm),
@@ -75,11 +76,13 @@ COLLECTIVE(Scatter, Iscatter, root, in_place(out) ? in_count : out_count, in_pla
            (const void *in, int in_count, MPI_Datatype in_type, void *out, int out_count, MPI_Datatype out_type,
             int root, MPI_Comm comm),
            (in, in_count, in_type, out, out_count, out_type, root, comm))
+// NOLINTNEXTLINE(readability-function-size): the parameters are the MPI standard's
 COLLECTIVE(Scatterv, Iscatterv, root, in_place(out) ? own(in_counts, comm) : out_count,
            in_place(out) ? in_type : out_type,
            (const void *in, const int in_counts[], const int places[], MPI_Datatype in_type, void *out, int out_count,
             MPI_Datatype out_type, int root, MPI_Comm comm),
            (in, in_counts, places, in_type, out, out_count, out_type, root, comm))
+// NOLINTNEXTLINE(readability-function-size): the parameters are the MPI standard's
 COLLECTIVE(Alltoallv, Ialltoallv, -1, sum(in_place(in) ? out_counts : in_counts, comm),
            in_place(in) ? out_type : in_type,
            (const void *in, const int in_counts[], const int in_places[], MPI_Datatype in_type, void *out,

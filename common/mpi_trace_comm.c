@@ -107,6 +107,22 @@ void trace_comms_start(void)
         attach(MPI_COMM_WORLD, info, 0);
 }
 
+/* For communicators whose parent's other ranks know nothing of them: their members are what their ranks agree on,
+   and how many there were before of the same members. */
+static uint32_t id_by_members(const struct comm_info *info)
+{
+    const struct mpi_trace_file *file = trace_file();
+    uint32_t id = hash((uint32_t)info->size, 0xffffffffu);
+    for (int i = 0; i < info->peers; i++)
+        id = hash(id, (uint32_t)info->world[i]);
+    for (int i = 0; i < MPI_TRACE_COMMS; i++)
+        if (file->comm[i].state != 0 && file->comm[i].id == id) {
+            id = hash(id, 0xfffffffeu);
+            i = -1; /* the next number may be taken too */
+        }
+    return id;
+}
+
 struct comm_info *trace_comm(MPI_Comm comm)
 {
     if (comm == MPI_COMM_NULL || keyval == MPI_KEYVAL_INVALID)
@@ -117,13 +133,10 @@ struct comm_info *trace_comm(MPI_Comm comm)
         return NULL;
     if (found)
         return info;
-    /* Made by a call that is not wrapped: its members are all that its ranks agree on. */
     info = new_info(comm);
     if (!info)
         return NULL;
-    uint32_t id = hash((uint32_t)info->size, 0xffffffffu);
-    for (int i = 0; i < info->peers; i++)
-        id = hash(id, (uint32_t)info->world[i]);
+    uint32_t id = id_by_members(info);
     attach(comm, info, id);
     return info;
 }

@@ -259,6 +259,7 @@ COUNTED(Accumulate,
         (const void *from, int count, MPI_Datatype type, int target, MPI_Aint place, int there, MPI_Datatype there_type,
          MPI_Op op, MPI_Win win),
         (from, count, type, target, place, there, there_type, op, win))
+// NOLINTNEXTLINE(readability-function-size): the parameters are the MPI standard's
 COUNTED(Get_accumulate,
         (const void *from, int count, MPI_Datatype type, void *into, int into_count, MPI_Datatype into_type, int target,
          MPI_Aint place, int there, MPI_Datatype there_type, MPI_Op op, MPI_Win win),
