@@ -96,9 +96,13 @@ int listener_quiet(struct witness *w)
     double quiet = w->quiet_seconds > 0 ? w->quiet_seconds : 2;
     if (w->held == 0)
         return 1000;
+    /* Before it counts as quiet: it may be the suite that was kept from the processor,
+       and a message may be waiting. */
+    if (w->last + quiet <= seconds_now())
+        listener_serve(w);
     double left = w->last + quiet - seconds_now();
-    if (left > 0)
-        return 1 + (int)(left * 1000);
+    if (w->held == 0 || left > 0)
+        return left > 0 ? 1 + (int)(left * 1000) : 1000;
     w->last = seconds_now();
     if (w->on_quiet)
         w->on_quiet(w);

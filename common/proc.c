@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* Reads a small file of /proc/PID whole. Returns its length, or -1. */
@@ -118,6 +119,46 @@ int proc_descriptors(pid_t pid)
         n += isdigit((unsigned char)entry->d_name[0]) != 0;
     closedir(dir);
     return n;
+}
+
+/* The state in /proc/PID/NAME, where NAME is "stat" or "task/TID/stat". */
+static bool read_state(pid_t pid, const char *name, char *state)
+{
+    char text[1024];
+    if (read_small(pid, name, text, sizeof text) < 0)
+        return false;
+    const char *close = strrchr(text, ')');
+    return close && sscanf(close + 1, " %c", state) == 1;
+}
+
+bool proc_runs(pid_t pid)
+{
+    char path[64], name[64], state;
+    snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
+    DIR *dir = opendir(path);
+    bool runs = false;
+    for (struct dirent *entry; dir && !runs && (entry = readdir(dir));) {
+        snprintf(name, sizeof name, "task/%.20s/stat", entry->d_name);
+        runs = isdigit((unsigned char)entry->d_name[0]) && read_state(pid, name, &state) && strchr("RD", state);
+    }
+    if (dir)
+        closedir(dir);
+    return runs;
+}
+
+size_t proc_nameless_bytes(pid_t pid)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/fd", (int)pid);
+    DIR *dir = opendir(path);
+    size_t bytes = 0;
+    struct stat info;
+    for (struct dirent *entry; dir && (entry = readdir(dir));)
+        if (fstatat(dirfd(dir), entry->d_name, &info, 0) == 0 && S_ISREG(info.st_mode) && info.st_nlink == 0)
+            bytes += (size_t)info.st_blocks * 512;
+    if (dir)
+        closedir(dir);
+    return bytes;
 }
 
 void proc_children(pid_t pid, int *living, int *zombies)

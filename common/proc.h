@@ -31,6 +31,12 @@ size_t proc_share(pid_t pid);
 /* Open descriptors; -1 if the process is gone. */
 int proc_descriptors(pid_t pid);
 
+/* Does any of its threads run, or wait for the disk? If not, it waits for somebody or something else. */
+bool proc_runs(pid_t pid);
+
+/* Bytes on the disk of the files that pid has open and that have no name any more. */
+size_t proc_nameless_bytes(pid_t pid);
+
 /* Direct children of pid: those that live, and those that ended and were not waited for. */
 void proc_children(pid_t pid, int *living, int *zombies);
 
