@@ -59,6 +59,8 @@ static void expect_within_limits(const struct run *r)
         fail_test(CAUSE_ENVIRONMENT, r, "the program could not be watched to its end.");
     if (r->report.stopped == STOP_MEMORY)
         fail_test(CAUSE_RESOURCE, r, "the program used more memory than it is allowed and was ended.%s", who);
+    if (r->report.stopped == STOP_DISK)
+        fail_test(CAUSE_RESOURCE, r, "the program wrote more to the disk than it is allowed and was ended.%s", who);
     if (r->report.stopped == STOP_PROCESSES)
         fail_test(CAUSE_RESOURCE, r, "the program started more processes than it is allowed and was ended.%s", who);
 }

@@ -33,30 +33,24 @@ void mpi_trace_mark(int mark);
 /* ---- the file: fixed-size records, no pointers ---- */
 
 /* Every call that is written down. A list, because names and numbers must stay in step. */
-#define MPI_TRACE_CALLS(X)                                                                                             \
-    X(Init)                                                                                                            \
-    X(Init_thread)                                                                                                     \
-    X(Finalize)                                                                                                        \
-    X(Abort) X(Send) X(Ssend) X(Bsend) X(Rsend) X(Isend) X(Issend) X(Ibsend) X(Irsend) X(Recv) X(Irecv) X(Sendrecv)    \
-        X(Sendrecv_replace) X(Probe) X(Iprobe) X(Mprobe) X(Improbe) X(Mrecv) X(Imrecv) X(Send_init) X(Ssend_init)      \
-            X(Bsend_init) X(Rsend_init) X(Recv_init) X(Start) X(Startall) X(Request_free) X(Cancel) X(Wait) X(Waitall) \
-                X(Waitany) X(Waitsome) X(Test) X(Testall) X(Testany) X(Testsome) X(Barrier) X(Bcast) X(Gather)         \
-                    X(Gatherv) X(Scatter) X(Scatterv) X(Allgather) X(Allgatherv) X(Alltoall) X(Alltoallv) X(Alltoallw) \
-                        X(Reduce) X(Allreduce) X(Reduce_scatter) X(Reduce_scatter_block) X(Scan) X(Exscan) X(Ibarrier) \
-                            X(Ibcast) X(Igather) X(Igatherv) X(Iscatter) X(Iscatterv) X(Iallgather) X(Iallgatherv)     \
-                                X(Ialltoall) X(Ialltoallv) X(Ireduce) X(Iallreduce) X(Ireduce_scatter)                 \
-                                    X(Ireduce_scatter_block) X(Iscan) X(Iexscan) X(Comm_dup) X(Comm_split)             \
-                                        X(Comm_split_type) X(Comm_create) X(Comm_create_group) X(Cart_create)          \
-                                            X(Comm_free) X(Type_contiguous) X(Type_vector) X(Type_create_hvector)      \
-                                                X(Type_indexed) X(Type_create_hindexed) X(Type_create_indexed_block)   \
-                                                    X(Type_create_struct) X(Type_create_subarray)                      \
-                                                        X(Type_create_resized) X(Type_dup) X(Type_commit) X(Type_free) \
-                                                            X(Op_create) X(Op_free) X(Win_create) X(Win_allocate)      \
-                                                                X(Win_allocate_shared) X(Win_free) X(Win_fence)        \
-                                                                    X(Win_lock) X(Win_unlock) X(Win_lock_all)          \
-                                                                        X(Win_unlock_all) X(Win_flush) X(Put) X(Get)   \
-                                                                            X(Accumulate) X(Get_accumulate)            \
-                                                                                X(Fetch_and_op)
+// clang-format off
+#define MPI_TRACE_CALLS(X) \
+    X(Init) X(Init_thread) X(Finalize) X(Abort) X(Send) X(Ssend) X(Bsend) X(Rsend) X(Isend) X(Issend) X(Ibsend) \
+    X(Irsend) X(Recv) X(Irecv) X(Sendrecv) X(Sendrecv_replace) X(Probe) X(Iprobe) X(Mprobe) X(Improbe) X(Mrecv) \
+    X(Imrecv) X(Send_init) X(Ssend_init) X(Bsend_init) X(Rsend_init) X(Recv_init) X(Start) X(Startall) \
+    X(Request_free) X(Cancel) X(Wait) X(Waitall) X(Waitany) X(Waitsome) X(Test) X(Testall) X(Testany) \
+    X(Testsome) X(Barrier) X(Bcast) X(Gather) X(Gatherv) X(Scatter) X(Scatterv) X(Allgather) X(Allgatherv) \
+    X(Alltoall) X(Alltoallv) X(Alltoallw) X(Reduce) X(Allreduce) X(Reduce_scatter) X(Reduce_scatter_block) \
+    X(Scan) X(Exscan) X(Ibarrier) X(Ibcast) X(Igather) X(Igatherv) X(Iscatter) X(Iscatterv) X(Iallgather) \
+    X(Iallgatherv) X(Ialltoall) X(Ialltoallv) X(Ireduce) X(Iallreduce) X(Ireduce_scatter) \
+    X(Ireduce_scatter_block) X(Iscan) X(Iexscan) X(Comm_dup) X(Comm_split) X(Comm_split_type) X(Comm_create) \
+    X(Comm_create_group) X(Cart_create) X(Comm_free) X(Type_contiguous) X(Type_vector) X(Type_create_hvector) \
+    X(Type_indexed) X(Type_create_hindexed) X(Type_create_indexed_block) X(Type_create_struct) \
+    X(Type_create_subarray) X(Type_create_resized) X(Type_dup) X(Type_commit) X(Type_free) X(Op_create) \
+    X(Op_free) X(Win_create) X(Win_allocate) X(Win_allocate_shared) X(Win_free) X(Win_fence) X(Win_lock) \
+    X(Win_unlock) X(Win_lock_all) X(Win_unlock_all) X(Win_flush) X(Put) X(Get) X(Accumulate) X(Get_accumulate) \
+    X(Fetch_and_op)
+// clang-format on
 
 #define MPI_TRACE_NUMBER(name) CALL_##name,
 enum mpi_trace_function { MPI_TRACE_CALLS(MPI_TRACE_NUMBER) CALL_COUNT, CALL_END = -1 };

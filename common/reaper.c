@@ -4,7 +4,7 @@
    reach.
 
      reaper --report FD --seconds S [--grace S] [--env NAME=VALUE]... [--memory MIB]
-            [--processes N] [--files N] [--file-size MIB] [--cpu S] -- program args
+            [--processes N] [--disk MIB] [--files N] [--file-size MIB] [--cpu S] -- program args
 
    In the sandbox it is process 1 of a PID namespace: whatever is started there
    dies with it, and no signal from inside can end it. Outside a sandbox it is
@@ -25,12 +25,14 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "folder.h"
 #include "proc.h"
 
 struct limits {
     double seconds, grace;
     size_t memory;    /* bytes of all processes together; 0: none */
     size_t processes; /* at one time; 0: none */
+    size_t disk;      /* bytes of all files below the current folder, and of files without a name; 0: none */
     rlim_t files, file_size, cpu;
 };
 
@@ -106,6 +108,14 @@ static size_t memory_used(const struct proc *list, size_t count, size_t limit)
     return exact;
 }
 
+static size_t disk_used(const struct proc *list, size_t count, size_t limit)
+{
+    size_t bytes = folder_bytes(".", limit);
+    for (size_t i = 0; i < count && bytes <= limit; i++)
+        bytes += proc_nameless_bytes(list[i].pid);
+    return bytes;
+}
+
 static enum reaper_stop over_limit(const struct limits *limits, struct reaper_report *report)
 {
     size_t count;
@@ -115,6 +125,8 @@ static enum reaper_stop over_limit(const struct limits *limits, struct reaper_re
         stop = STOP_PROCESSES;
     else if (limits->memory && memory_used(list, count, limits->memory) > limits->memory)
         stop = STOP_MEMORY;
+    else if (limits->disk && disk_used(list, count, limits->disk) > limits->disk)
+        stop = STOP_DISK;
     if (stop)
         remember(report, list, count);
     free(list);
@@ -236,7 +248,8 @@ static char **parse(int argc, char **argv, struct limits *limits, int *report_fd
         {"grace", required_argument, NULL, 'g'},   {"env", required_argument, NULL, 'e'},
         {"memory", required_argument, NULL, 'm'},  {"processes", required_argument, NULL, 'p'},
         {"files", required_argument, NULL, 'f'},   {"file-size", required_argument, NULL, 'z'},
-        {"cpu", required_argument, NULL, 'c'},     {NULL, 0, NULL, 0},
+        {"cpu", required_argument, NULL, 'c'},     {"disk", required_argument, NULL, 'd'},
+        {NULL, 0, NULL, 0},
     };
     for (int c; (c = getopt_long(argc, argv, "+", options, NULL)) != -1;) {
         switch (c) {
@@ -248,6 +261,7 @@ static char **parse(int argc, char **argv, struct limits *limits, int *report_fd
         case 'p': limits->processes = strtoul(optarg, NULL, 10); break;
         case 'f': limits->files = strtoul(optarg, NULL, 10); break;
         case 'z': limits->file_size = strtoul(optarg, NULL, 10) << 20; break;
+        case 'd': limits->disk = strtoul(optarg, NULL, 10) << 20; break;
         case 'c': limits->cpu = strtoul(optarg, NULL, 10); break;
         default: exit(125);
         }

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "folder.h"
 #include "judge.h"
 #include "words.h"
 
@@ -84,6 +85,8 @@ static void add_reaper(struct words *w, const struct launch *how, double limit, 
     words_addf(w, "--memory=%s", setting("LAB_MEMORY_MB", "2048"));
     words_addf(w, "--processes=%s", setting("LAB_PROCESSES", "128"));
     words_addf(w, "--file-size=%s", setting("LAB_FILE_MB", "256"));
+    words_addf(w, "--disk=%s", setting("LAB_DISK_MB", "1024"));
+    words_addf(w, "--files=%d", 1024);
     add_environment(w, how->env);
     if (how->witness)
         add_environment(w, ((const char *const[]){"LAB_WITNESS=witness", NULL}));
@@ -252,8 +255,40 @@ static void drain_rest(struct stream *s)
         drain(s);
 }
 
+/* What the program left in the test's folder. It goes before the next run of the same
+   test, so that nobody can take an old result for a new one. */
+static struct words left_over;
+
+static void remove_left_over(void)
+{
+    for (size_t i = 0; i < left_over.count; i++)
+        folder_remove(left_over.item[i]);
+    words_free(&left_over);
+}
+
+static bool holds(const struct words *list, const char *name)
+{
+    for (size_t i = 0; i < list->count; i++)
+        if (strcmp(list->item[i], name) == 0)
+            return true;
+    return false;
+}
+
+static void note_left_over(const struct words *before)
+{
+    struct words after = {0};
+    folder_names(".", &after);
+    for (size_t i = 0; i < after.count; i++)
+        if (!holds(before, after.item[i]))
+            words_add(&left_over, after.item[i]);
+    words_free(&after);
+}
+
 void run_program(struct run *r, const struct launch *how, const char *const *args)
 {
+    struct words before = {0};
+    remove_left_over();
+    folder_names(".", &before);
     const char *inside = setting("LAB_PROGRAMS_INSIDE", setting("LAB_PROGRAMS", "."));
     char *program = text_format("%s/%s/%s", inside, how->flavour ? how->flavour : "plain", run_program_name());
     int out[2], err[2], report[2];
@@ -285,6 +320,8 @@ void run_program(struct run *r, const struct launch *how, const char *const *arg
     r->err_bytes = streams[1].bytes;
     r->out = finish(&streams[0]);
     r->err = finish(&streams[1]);
+    note_left_over(&before);
+    words_free(&before);
     words_free(&w);
     free(program);
 }

@@ -44,7 +44,8 @@ struct run {
 
 /* Starts the lab's program with args (ended by NULL; see ARGS) in the current
    folder, which is the test's own, and waits for its end. Never fails by itself:
-   what cannot be started ends the test as environment. The caller calls run_free. */
+   what cannot be started ends the test as environment. Files that an earlier run of this
+   test left in the folder are removed first. The caller calls run_free. */
 void run_program(struct run *r, const struct launch *how, const char *const *args);
 void run_free(struct run *r);
 

@@ -3,7 +3,6 @@
 #include "suite.h"
 
 #include <errno.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "folder.h"
 #include "words.h"
 
 /* The reaper's limits are the ones that count; Check's own is for a suite that hangs. */
@@ -34,19 +34,13 @@ uint64_t suite_seed(void)
 
 /* ---- the test's folder ---- */
 
-static int remove_entry(const char *path, const struct stat *info, int type, struct FTW *level)
-{
-    (void)info, (void)type, (void)level;
-    return remove(path);
-}
-
 /* Makes an empty folder and goes there. When the program runs as another user
    (LAB_UID) the folder is that user's. */
 static void enter_folder(void)
 {
     const char *work = getenv("LAB_WORK"), *uid = getenv("LAB_UID");
     char *folder = text_format("%s/%s", work, test_name);
-    nftw(folder, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+    folder_remove(folder);
     if ((mkdir(work, 0755) != 0 && errno != EEXIST) || mkdir(folder, 0755) != 0 || chdir(folder) != 0)
         fail_test(CAUSE_ENVIRONMENT, NULL, "cannot make the folder %s: %s", folder, strerror(errno));
     if (uid && chown(".", (uid_t)strtoul(uid, NULL, 10), (gid_t)strtoul(uid, NULL, 10)) != 0)

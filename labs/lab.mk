@@ -39,6 +39,7 @@ CFLAGS_asan  = -O1 -fsanitize=address,undefined -fno-omit-frame-pointer
 CFLAGS_tsan  = -O1 -fsanitize=thread
 CFLAGS_mpi   = $(shell mpicc --showme:compile)
 CFLAGS_openmp = -fopenmp
+CFLAGS_opencl = -DCL_TARGET_OPENCL_VERSION=300 -DCL_USE_DEPRECATED_OPENCL_1_2_APIS
 LDLIBS    = $(LDLIBS_$(RUNTIME)) -lm
 LDLIBS_mpi    = $(shell mpicc --showme:link)
 LDLIBS_opencl = -lOpenCL
@@ -55,6 +56,8 @@ COMPILE   = $(CC_$(FLAVOUR)) $(CFLAGS) -I. -I$(COURSE)/common -MMD -MP -c $< -o 
 
 PROGRAM_PARTS = npy npy_header rng clock witness $(PARTS_$(RUNTIME))
 PARTS_process = engines
+PARTS_openmp  = gate
+PARTS_opencl  = ocl_trace ocl_calls ocl_error
 PARTS_mpi     = $(patsubst $(COURSE)/common/%.c,%,$(sort $(wildcard $(COURSE)/common/mpi_trace*.c)))
 
 given: $(foreach f,$(FLAVOURS),$(GIVEN)/$f/main.o $(patsubst %,$(GIVEN)/$f/%.o,$(PROGRAM_PARTS)))
@@ -78,6 +81,9 @@ PROGRAMS = $(FLAVOURS:%=$(OUT)/%/$(PROGRAM))
 objects: $(OBJECTS)
 link: $(PROGRAMS)
 
+# The student's OpenCL calls come to common/ocl_calls.c first; main.c's do not.
+RENAME_opencl = $(foreach f,$(shell grep -o 'trace_cl[A-Za-z]*' $(COURSE)/common/ocl_calls.h),--redefine-sym $(f:trace_%=%)=$f)
+
 define student_rules
 $(OUT)/$1/%.o: $(SUBMIT)/%.c
 	@mkdir -p $$(@D)
@@ -86,7 +92,7 @@ $(OUT)/$1/%.o: $(SUBMIT)/%.c
 # run or check cannot clash with ours, and nothing of ours can be replaced.
 $(OUT)/$1/student/%.o: $(OUT)/$1/%.o
 	@mkdir -p $$(@D)
-	@objcopy $(EXPORTS:%=--keep-global-symbol=%) $$< $$@
+	@objcopy $(EXPORTS:%=--keep-global-symbol=%) $(RENAME_$(RUNTIME)) $$< $$@
 $(OUT)/$1/$(PROGRAM): $(SOURCES:%.c=$(OUT)/$1/student/%.o)
 	@$$(CC_$1) $$(CFLAGS) $(GIVEN)/$1/main.o $$^ $(PROGRAM_PARTS:%=$(GIVEN)/$1/%.o) $$(LDLIBS) -o $$@
 endef
@@ -97,7 +103,8 @@ $(foreach f,$(FLAVOURS),$(eval $(call student_rules,$f)))
 # ---- the suite and the reaper, which never meet the student's code ----------
 
 SUITE_DIR   = $(BUILD)/suites
-SUITE_PARTS = suite judge explain run listener words proc clock rng npy npy_header $(SUITE_PARTS_$(RUNTIME))
+SUITE_PARTS = suite judge explain run listener words proc folder clock rng npy npy_header $(SUITE_PARTS_$(RUNTIME))
+SUITE_PARTS_opencl = ocl_story ocl_error explain_kernel
 SUITE_PARTS_mpi = $(patsubst $(COURSE)/common/%.c,%,$(sort $(wildcard $(COURSE)/common/mpi_story*.c)))
 SUITE_CFLAGS = -std=gnu17 -D_GNU_SOURCE -g -O2 $(WARNINGS) -I. -I$(COURSE)/common $(shell pkg-config --cflags check)
 
@@ -111,7 +118,7 @@ $(SUITE_DIR)/$(SUITE).o: $(SUITE).c
 	@gcc $(SUITE_CFLAGS) -MMD -MP -c $< -o $@
 $(SUITE_DIR)/$(SUITE): $(SUITE_DIR)/$(SUITE).o $(SUITE_PARTS:%=$(SUITE_DIR)/common/%.o)
 	@gcc $^ $(shell pkg-config --libs check) -lm -o $@
-$(SUITE_DIR)/reaper: $(SUITE_DIR)/common/reaper.o $(SUITE_DIR)/common/proc.o $(SUITE_DIR)/common/clock.o
+$(SUITE_DIR)/reaper: $(patsubst %,$(SUITE_DIR)/common/%.o,reaper proc folder words clock)
 	@gcc $^ -o $@
 -include $(wildcard $(SUITE_DIR)/*.d $(SUITE_DIR)/common/*.d)
 

@@ -154,6 +154,31 @@ START_TEST(process_limit_holds)
 }
 END_TEST
 
+START_TEST(disk_limit_holds)
+{
+    struct run r;
+    setenv("LAB_DISK_MB", "20", 1);
+    run_script(&r, &(struct launch){.seconds = 30}, "for i in {1..30}; do head -c 1000000 /dev/zero >$i; done; sleep 30");
+    ck_assert_int_eq(r.report.stopped, STOP_DISK);
+    run_free(&r);
+    run_script(&r, &(struct launch){.seconds = 30}, "exec 5>x; rm x; head -c 30000000 /dev/zero >&5; sleep 30");
+    ck_assert_int_eq(r.report.stopped, STOP_DISK);
+    run_free(&r);
+}
+END_TEST
+
+START_TEST(old_results_are_removed)
+{
+    struct run r;
+    run_script(&r, &(struct launch){0}, "touch out.npy; mkdir -p deep/er; touch deep/er/file");
+    run_free(&r);
+    ck_assert_int_eq(access("out.npy", F_OK), 0);
+    run_script(&r, &(struct launch){0}, "ls");
+    ck_assert_str_eq(r.out, "plain\n");
+    run_free(&r);
+}
+END_TEST
+
 START_TEST(output_held_by_others_does_not_block)
 {
     struct run r;
@@ -267,7 +292,7 @@ int main(void)
     const TTest *const tests[] = {
         output_and_status_are_kept, signal_is_told, hang_ends_at_the_limit_with_all_it_started,
         left_processes_are_counted_and_ended, a_moment_to_end_is_granted, flood_is_ended_and_cut, head_and_tail_are_kept,
-        memory_limit_holds, process_limit_holds, output_held_by_others_does_not_block, verdicts_name_their_cause,
+        memory_limit_holds, process_limit_holds, disk_limit_holds, old_results_are_removed, output_held_by_others_does_not_block, verdicts_name_their_cause,
         all_waiting_is_a_deadlock, outputs_are_hostile};
     for (size_t i = 0; i < sizeof tests / sizeof *tests; i++)
         tcase_add_test(tcase, tests[i]);

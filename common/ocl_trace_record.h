@@ -1,0 +1,26 @@
+/* ocl_trace_record.h: what the wrappers (ocl_calls.c) need of the recorder (ocl_trace.c). */
+#ifndef OCL_TRACE_RECORD_H
+#define OCL_TRACE_RECORD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* One call of the student's, from its begin to its end. */
+struct ocl_call {
+    const char *function;
+    uint64_t site, begin;
+};
+
+/* site: the wrapper's own return address. */
+struct ocl_call ocl_trace_begin(const char *function, const void *site);
+/* Writes the call down; returns code. items: work-items that it started. */
+int ocl_trace_end(const struct ocl_call *call, int code, uint64_t items);
+
+/* The call made an object (or took one more reference to it, or gave one back). NULL is ignored. */
+void ocl_trace_made(const struct ocl_call *call, const char *kind, const void *handle);
+void ocl_trace_retained(const void *handle);
+void ocl_trace_released(const struct ocl_call *call, const void *handle);
+
+bool ocl_trace_skips_kernels(void);
+
+#endif
