@@ -100,6 +100,7 @@ class Course:
 
     root: Path  # the repository: labs/, common/, grader/ ...
     labs: tuple[Lab, ...]
+    broken: Mapping[str, str]  # folder name -> what is wrong with its lab.toml
 
 
 def whole(points: float) -> float:
@@ -115,7 +116,7 @@ def default_root() -> Path:
 
 
 def read_course(root: Path) -> Course:
-    """Reads labs/course.toml and every labs/NN-name/lab.toml."""
+    """Reads labs/course.toml and every labs/NN-name/lab.toml. A broken lab matters to who asks for it."""
     shared = (
         read_toml(root / "labs" / "course.toml") if (root / "labs" / "course.toml").exists() else {}
     )
@@ -123,14 +124,19 @@ def read_course(root: Path) -> Course:
     check_keys(where, shared, {"limits", "refuse"})
     limits = read_limits(where, shared.get("limits", {}), Limits())
     refuse = read_refusals(where, shared.get("refuse", {}))
-    files = sorted((root / "labs").glob("*/lab.toml"))
-    labs = tuple(read_lab(file, limits, refuse) for file in files)
+    labs: list[Lab] = []
+    broken: dict[str, str] = {}
+    for file in sorted((root / "labs").glob("*/lab.toml")):
+        try:
+            labs.append(read_lab(file, limits, refuse))
+        except CourseError as error:
+            broken[file.parent.name] = str(error)
     for first, second in zip(labs, labs[1:]):
         if first.number == second.number:
             raise CourseError(
                 f"{first.name} and {second.name} have the same number; rename one of them"
             )
-    return Course(root, labs)
+    return Course(root, tuple(labs), broken)
 
 
 def read_lab(file: Path, limits: Limits, refuse: Mapping[str, str]) -> Lab:
@@ -308,6 +314,9 @@ def find_lab(course: Course, name: str) -> Lab:
     for lab in course.labs:
         if wanted in names_of(lab):
             return lab
+    for folder, complaint in course.broken.items():
+        if wanted in (folder, folder[:2], folder[:2].lstrip("0"), folder[3:]):
+            raise CourseError(complaint)
     known = ", ".join(lab.name for lab in course.labs) or "none"
     raise CourseError(f"there is no lab {name!r}; the labs are: {known}")
 
@@ -319,6 +328,8 @@ def names_of(lab: Lab) -> tuple[str, ...]:
 
 def labs_by_number(course: Course, words: str) -> tuple[Lab, ...]:
     """The labs of "01,03" or "01-pool, 3", in the course's order; all of them for ""."""
+    if course.broken and not words.strip():
+        raise CourseError("; ".join(course.broken.values()))
     chosen = {find_lab(course, word.strip()).name for word in words.split(",") if word.strip()}
     return tuple(lab for lab in course.labs if not chosen or lab.name in chosen)
 

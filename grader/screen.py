@@ -60,7 +60,6 @@ CONSTRUCTORS = (
     ".init",
     ".fini",
 )
-CONSTRUCTOR_TYPES = (elf.SHT_INIT_ARRAY, elf.SHT_FINI_ARRAY, elf.SHT_PREINIT_ARRAY)
 USUAL = (
     ".text",
     ".text.*",
@@ -217,29 +216,20 @@ def indirect_functions(parsed: elf.Object, source: str) -> Iterator[Finding]:
 
 
 def constructors(parsed: elf.Object, source: str, flavour: str) -> Iterator[Finding]:
-    """Code that would run before or after main. A sanitizer adds one entry of its own to each list."""
-    for kind in ("init", "fini"):
-        sections = [s for s in parsed.sections if is_constructor(s) and kind in s.name]
-        if sum(s.size for s in sections) > (0 if flavour == "plain" else 8):
-            yield constructor_finding(source)
-    if any(
-        is_constructor(s) and s.size and "init" not in s.name and "fini" not in s.name
-        for s in parsed.sections
-    ):
-        yield constructor_finding(source)
+    """Code that would run before or after main. A sanitizer adds an entry of its own, of one address."""
+    own = {"init": 0, "fini": 0, "ctors": 0, "dtors": 0}
+    if flavour != "plain":
+        globals_leave = any(symbol.name == "__asan_unregister_globals" for symbol in parsed.symbols)
+        own.update(init=8, fini=8 if globals_leave else 0)
+    for kind, expected in own.items():
+        if sum(s.size for s in parsed.sections if is_constructor(s) and kind in s.name) > expected:
+            words = f"{source} has code that runs before or after main (a constructor or destructor attribute)"
+            yield Finding("tamper", f"{words}. Do this work in the lab's functions.")
+            return
 
 
 def is_constructor(section: elf.Section) -> bool:
-    return section.type in CONSTRUCTOR_TYPES or any(
-        fnmatchcase(section.name, p) for p in CONSTRUCTORS
-    )
-
-
-def constructor_finding(source: str) -> Finding:
-    words = (
-        f"{source} has code that runs before or after main (a constructor or destructor attribute)"
-    )
-    return Finding("tamper", f"{words}. Do this work in the lab's functions.")
+    return matching(section.name, CONSTRUCTORS) is not None
 
 
 def unusual_sections(parsed: elf.Object, source: str) -> Iterator[Finding]:
