@@ -4,7 +4,7 @@
    reach.
 
      reaper --report FD --seconds S [--grace S] [--env NAME=VALUE]... [--memory MIB]
-            [--processes N] [--disk MIB] [--files N] [--file-size MIB] [--cpu S] -- program args
+            [--processes N] [--disk MIB] [--files N] [--file-size MIB] [--cpu S] [--allow-ptrace] -- program args
 
    In the sandbox it is process 1 of a PID namespace: whatever is started there
    dies with it, and no signal from inside can end it. Outside a sandbox it is
@@ -27,6 +27,7 @@
 #include "clock.h"
 #include "folder.h"
 #include "proc.h"
+#include "syscall_filter.h"
 
 struct limits {
     double seconds, grace;
@@ -34,6 +35,7 @@ struct limits {
     size_t processes; /* at one time; 0: none */
     size_t disk;      /* bytes of all files below the current folder, and of files without a name; 0: none */
     rlim_t files, file_size, cpu;
+    bool allow_ptrace;
 };
 
 
@@ -160,7 +162,8 @@ static pid_t start(char **argv, const struct limits *limits, const sigset_t *old
         set_limit(RLIMIT_NPROC, limits->processes);
     struct rlimit no_core = {0, 0};
     setrlimit(RLIMIT_CORE, &no_core);
-    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || filter_system_calls(limits->allow_ptrace) != 0)
+        die("seccomp filter");
     execvp(argv[0], argv);
     fprintf(stderr, "reaper: cannot start %s: %s\n", argv[0], strerror(errno));
     _exit(127);
@@ -249,7 +252,7 @@ static char **parse(int argc, char **argv, struct limits *limits, int *report_fd
         {"memory", required_argument, NULL, 'm'},  {"processes", required_argument, NULL, 'p'},
         {"files", required_argument, NULL, 'f'},   {"file-size", required_argument, NULL, 'z'},
         {"cpu", required_argument, NULL, 'c'},     {"disk", required_argument, NULL, 'd'},
-        {NULL, 0, NULL, 0},
+        {"allow-ptrace", no_argument, NULL, 'a'},  {NULL, 0, NULL, 0},
     };
     for (int c; (c = getopt_long(argc, argv, "+", options, NULL)) != -1;) {
         switch (c) {
@@ -261,6 +264,7 @@ static char **parse(int argc, char **argv, struct limits *limits, int *report_fd
         case 'p': limits->processes = strtoul(optarg, NULL, 10); break;
         case 'f': limits->files = strtoul(optarg, NULL, 10); break;
         case 'z': limits->file_size = strtoul(optarg, NULL, 10) << 20; break;
+        case 'a': limits->allow_ptrace = true; break;
         case 'd': limits->disk = strtoul(optarg, NULL, 10) << 20; break;
         case 'c': limits->cpu = strtoul(optarg, NULL, 10); break;
         default: exit(125);

@@ -87,6 +87,9 @@ static void add_reaper(struct words *w, const struct launch *how, double limit, 
     words_addf(w, "--file-size=%s", setting("LAB_FILE_MB", "256"));
     words_addf(w, "--disk=%s", setting("LAB_DISK_MB", "1024"));
     words_addf(w, "--files=%d", 1024);
+    words_addf(w, "--cpu=%d", 600);
+    if (how->flavour && strcmp(how->flavour, "asan") == 0)
+        words_add(w, "--allow-ptrace"); /* LeakSanitizer stops its threads with it */
     add_environment(w, how->env);
     if (how->witness)
         add_environment(w, ((const char *const[]){"LAB_WITNESS=witness", NULL}));

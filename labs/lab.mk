@@ -60,7 +60,9 @@ PARTS_openmp  = gate
 PARTS_opencl  = ocl_trace ocl_calls ocl_error
 PARTS_mpi     = $(patsubst $(COURSE)/common/%.c,%,$(sort $(wildcard $(COURSE)/common/mpi_trace*.c)))
 
-given: $(foreach f,$(FLAVOURS),$(GIVEN)/$f/main.o $(patsubst %,$(GIVEN)/$f/%.o,$(PROGRAM_PARTS)))
+# Where a submission is built, main.c is not to be seen, and what is given is finished.
+GIVEN_PARTS = main $(PROGRAM_PARTS)
+given: $(foreach f,$(FLAVOURS),$(GIVEN_PARTS:%=$(GIVEN)/$f/%.o))
 
 define given_rules
 $(GIVEN)/$1/%.o: $(COURSE)/common/%.c
@@ -93,8 +95,8 @@ $(OUT)/$1/%.o: $(SUBMIT)/%.c
 $(OUT)/$1/student/%.o: $(OUT)/$1/%.o
 	@mkdir -p $$(@D)
 	@objcopy $(EXPORTS:%=--keep-global-symbol=%) $(RENAME_$(RUNTIME)) $$< $$@
-$(OUT)/$1/$(PROGRAM): $(SOURCES:%.c=$(OUT)/$1/student/%.o)
-	@$$(CC_$1) $$(CFLAGS) $(GIVEN)/$1/main.o $$^ $(PROGRAM_PARTS:%=$(GIVEN)/$1/%.o) $$(LDLIBS) -o $$@
+$(OUT)/$1/$(PROGRAM): $(SOURCES:%.c=$(OUT)/$1/student/%.o) $(if $(wildcard main.c),$(GIVEN_PARTS:%=$(GIVEN)/$1/%.o))
+	@$$(CC_$1) $$(CFLAGS) $(SOURCES:%.c=$(OUT)/$1/student/%.o) $(GIVEN_PARTS:%=$(GIVEN)/$1/%.o) $$(LDLIBS) -o $$@
 endef
 $(foreach f,$(FLAVOURS),$(eval $(call student_rules,$f)))
 
@@ -118,8 +120,8 @@ $(SUITE_DIR)/$(SUITE).o: $(SUITE).c
 	@gcc $(SUITE_CFLAGS) -MMD -MP -c $< -o $@
 $(SUITE_DIR)/$(SUITE): $(SUITE_DIR)/$(SUITE).o $(SUITE_PARTS:%=$(SUITE_DIR)/common/%.o)
 	@gcc $^ $(shell pkg-config --libs check) -lm -o $@
-$(SUITE_DIR)/reaper: $(patsubst %,$(SUITE_DIR)/common/%.o,reaper proc folder words clock)
-	@gcc $^ -o $@
+$(SUITE_DIR)/reaper: $(patsubst %,$(SUITE_DIR)/common/%.o,reaper syscall_filter proc folder words clock)
+	@gcc $^ -lseccomp -o $@
 -include $(wildcard $(SUITE_DIR)/*.d $(SUITE_DIR)/common/*.d)
 
 # ---- what people type -------------------------------------------------------

@@ -179,6 +179,17 @@ START_TEST(old_results_are_removed)
 }
 END_TEST
 
+START_TEST(system_calls_are_taken_away)
+{
+    struct run r;
+    run_script(&r, &(struct launch){0}, "unshare --user true && echo user; unshare --mount true && echo mount; "
+                                        "python3 -c 'import socket; socket.socket(socket.AF_UNIX); socket.socket(); "
+                                        "socket.socket(38, socket.SOCK_SEQPACKET)' 2>&1 | tail -1; true");
+    ck_assert_str_eq(r.out, "PermissionError: [Errno 1] Operation not permitted\n");
+    run_free(&r);
+}
+END_TEST
+
 START_TEST(output_held_by_others_does_not_block)
 {
     struct run r;
@@ -292,7 +303,7 @@ int main(void)
     const TTest *const tests[] = {
         output_and_status_are_kept, signal_is_told, hang_ends_at_the_limit_with_all_it_started,
         left_processes_are_counted_and_ended, a_moment_to_end_is_granted, flood_is_ended_and_cut, head_and_tail_are_kept,
-        memory_limit_holds, process_limit_holds, disk_limit_holds, old_results_are_removed, output_held_by_others_does_not_block, verdicts_name_their_cause,
+        memory_limit_holds, process_limit_holds, disk_limit_holds, old_results_are_removed, system_calls_are_taken_away, output_held_by_others_does_not_block, verdicts_name_their_cause,
         all_waiting_is_a_deadlock, outputs_are_hostile};
     for (size_t i = 0; i < sizeof tests / sizeof *tests; i++)
         tcase_add_test(tcase, tests[i]);
