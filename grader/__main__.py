@@ -140,6 +140,8 @@ def no_options(parser: argparse.ArgumentParser) -> None:
 def run_list(arguments: Arguments, labs: Course) -> int:
     for lab in labs.labs:
         print(f"{lab.name:22} {lab.max_score:3g} points  {lab.title}  ({', '.join(lab.submit)})")
+    for complaint in labs.broken.values():
+        print(complaint, file=sys.stderr)
     return 0
 
 

@@ -93,7 +93,7 @@ def build_given(course: Course, lab: Lab, build: Path, into: Path, env: Mapping[
     shutil.copy(suites / "reaper", reaper)
     skeleton = stage / "skeleton"
     skeleton.mkdir()
-    for name in lab.submit:
+    for name in filter(lambda name: (lab.folder / name).is_file(), lab.submit):
         shutil.copy(lab.folder / name, skeleton)
     make_readable(stage)
     return Given(lab, stage, suites / lab.suite, reaper, skeleton)

@@ -103,6 +103,7 @@ def environment(job: Job, test: Test, log: Path) -> dict[str, str]:
         "LAB_MEMORY_MB": str(limits.memory_mb),
         "LAB_PROCESSES": str(limits.processes),
         "LAB_FILE_MB": str(limits.file_mb),
+        "LAB_DISK_MB": str(limits.disk_mb),
     }
     if job.launch is not None:
         env["LAB_LAUNCH"] = str(job.launch)

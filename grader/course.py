@@ -57,6 +57,7 @@ class Limits:
     memory_mb: int = 2048  # of all processes of one run together
     processes: int = 128  # and threads, at one time
     file_mb: int = 256  # of one file that a run writes
+    disk_mb: int = 1024  # of all files in the folder of a test
     source_kb: int = 1024  # of one submitted file
 
 

@@ -142,9 +142,9 @@ def build_and_screen(
         return compiled, failure_of(machine, given, place, compiled)
     findings = screen_all(machine, given, place)
     if findings:
-        worst = min((finding.cause for finding in findings), key=("tamper", "link", "method").index)
+        findings.sort(key=lambda finding: ("tamper", "link", "method").index(finding.cause))
         text = "\n".join(dict.fromkeys(finding.message for finding in findings))
-        return compiled, Failure(worst, text)
+        return compiled, Failure(findings[0].cause, text)
     linked = build.link_programs(given, place, machine.stop)
     log = "\n".join(filter(None, (compiled.log, linked.log)))
     failure = None if linked.ok else failure_of(machine, given, place, linked)
