@@ -1,0 +1,735 @@
+/* check_matvec.c: the Check suite of lab 04. One launch of mpirun computes many
+   products, each on a communicator of its own, and leaves the y of every rank; the
+   tracing layer's story tells by which MPI calls they came about. */
+#include <float.h>
+#include <math.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "mpi_story_run.h"
+#include "suite.h"
+#include "words.h"
+
+enum { SECONDS = 20 };
+
+/* ---- block_range, which needs no MPI ---- */
+
+struct block {
+    uint64_t total;
+    int parts, index;
+};
+
+/* The first `longer` blocks have one element more. */
+static void expected_range(const struct block *b, uint64_t *first, uint64_t *count)
+{
+    uint64_t parts = (uint64_t)b->parts, index = (uint64_t)b->index, longer = b->total % parts;
+    *count = b->total / parts + (index < longer);
+    *first = index * (b->total / parts) + (index < longer ? index : longer);
+}
+
+/* What the answer looks like, as a student would have come to it. */
+static const char *range_cause(const struct block *b, uint64_t first, uint64_t count)
+{
+    uint64_t parts = (uint64_t)b->parts, index = (uint64_t)b->index, size = b->total / parts, longer = b->total % parts;
+    uint64_t ceiling = size + (longer > 0);
+    uint64_t right_first, right_count;
+    expected_range(b, &right_first, &right_count);
+    if (first == (uint64_t)-7 || count == (uint64_t)-7)
+        return "It was never set: block_range gives its results through the pointers first and count.";
+    if (b->total > INT32_MAX && (first == (uint64_t)(int32_t)right_first || count == (uint64_t)(int32_t)right_count))
+        return "The value was cut off to an int: calculate in size_t throughout.";
+    if (b->total > UINT64_C(1) << 53 && (uint64_t)(double)right_count == (uint64_t)(double)count)
+        return "Close, but not right: a double holds whole numbers exactly only up to 2^53.";
+    if (b->total > INT32_MAX)
+        return "Does a product such as index * total overflow? Divide before you multiply, and calculate in size_t.";
+    if (count == size && first == index * size && longer > 0)
+        return "The last total % parts elements were lost: with equal blocks nobody has them.";
+    if (longer > 0 && (first == index * ceiling || count == ceiling) && count != right_count)
+        return "Every block was made as long as the longest one, so the last ones run short or beyond the end: only "
+               "the "
+               "first total % parts blocks are one longer.";
+    if (longer > 0 && index == parts - 1 && count == size + longer)
+        return "The last block got all that is left over: the first total % parts blocks should have one each, so that "
+               "the sizes differ by at most one.";
+    if (longer > 0 && count == right_count && first == index * size)
+        return "The count is right, but each longer block before this one moves first by one.";
+    if (b->total < parts)
+        return "There are fewer elements than blocks: the first total blocks hold one each, the others none.";
+    return "The first total % parts blocks are one element longer than the others.";
+}
+
+static void expect_ranges(const struct block *ask, size_t n)
+{
+    struct run r;
+    int64_t(*in)[3] = calloc(n, sizeof *in);
+    for (size_t i = 0; i < n; i++) {
+        in[i][0] = (int64_t)ask[i].total;
+        in[i][1] = ask[i].parts;
+        in[i][2] = ask[i].index;
+    }
+    put_array("blocks.npy", NPY_I8, 2, (size_t[]){n, 3}, in);
+    run_program(&r, &(struct launch){.seconds = SECONDS}, ARGS("-b", "blocks.npy", "ranges.npy"));
+    expect_success(&r);
+    struct npy out = expect_array(&r, "ranges.npy", NPY_I8, 2, (size_t[]){n, 2});
+    const int64_t(*came)[2] = out.data;
+    for (size_t i = 0; i < n; i++) {
+        uint64_t first, count, came_first = (uint64_t)came[i][0], came_count = (uint64_t)came[i][1];
+        expected_range(&ask[i], &first, &count);
+        if (came_first != first || came_count != count)
+            fail_test(CAUSE_WRONG_VALUE, &r,
+                      "block_range(total = %llu, parts = %d, index = %d) gave first = %llu, count = %llu; expected "
+                      "first = %llu, count = %llu. %s",
+                      (unsigned long long)ask[i].total, ask[i].parts, ask[i].index, (unsigned long long)came_first,
+                      (unsigned long long)came_count, (unsigned long long)first, (unsigned long long)count,
+                      range_cause(&ask[i], came_first, came_count));
+    }
+    npy_free(&out);
+    run_free(&r);
+    free(in);
+}
+
+/* Adds all blocks of total over parts (at most 8 of them: the first, the last, those around the change of length). */
+static size_t add_blocks(struct block *list, size_t n, uint64_t total, int parts)
+{
+    int longer = (int)(total % (uint64_t)parts);
+    for (int i = 0; i < parts; i++)
+        if (parts <= 8 || i < 2 || i >= parts - 2 || abs(i - longer) <= 1)
+            list[n++] = (struct block){total, parts, i};
+    return n;
+}
+
+START_TEST(block_range_values)
+{
+    static const uint64_t totals[] = {16, 17, 23, 7, 8};
+    struct block list[1000];
+    size_t n = 0;
+    struct rng rng = rng_seeded(suite_seed());
+    for (int t = 0; t < 5; t++)
+        for (int parts = 1; parts <= 7; parts++)
+            n = add_blocks(list, n, totals[t], parts);
+    for (int i = 0; i < 20; i++)
+        n = add_blocks(list, n, 100 + rng_below(&rng, 10000), 1 + (int)rng_below(&rng, 64));
+    expect_ranges(list, n);
+}
+END_TEST
+
+START_TEST(block_range_few)
+{
+    struct block list[1000];
+    size_t n = 0;
+    for (int parts = 1; parts <= 8; parts++)
+        for (int total = 0; total < parts; total++)
+            n = add_blocks(list, n, (uint64_t)total, parts);
+    n = add_blocks(list, n, 0, 1000);
+    n = add_blocks(list, n, 3, 1000);
+    n = add_blocks(list, n, 999, 1000);
+    expect_ranges(list, n);
+}
+END_TEST
+
+START_TEST(block_range_huge)
+{
+    static const uint64_t totals[] = {
+        INT32_MAX,  UINT64_C(1) << 31,       (UINT64_C(1) << 31) + 5, UINT64_C(3000000000),
+        UINT32_MAX, (UINT64_C(1) << 53) + 1, UINT64_C(1) << 62,       UINT64_MAX - 1,
+        UINT64_MAX};
+    static const int parts[] = {1, 2, 3, 5, 7, 1000, 65537, INT32_MAX};
+    struct block list[1000];
+    size_t n = 0;
+    for (size_t t = 0; t < sizeof totals / sizeof *totals; t++)
+        for (size_t p = 0; p < sizeof parts / sizeof *parts; p++)
+            if (parts[p] < 1000) {
+                n = add_blocks(list, n, totals[t], parts[p]);
+            } else { /* add_blocks looks at every index */
+                list[n++] = (struct block){totals[t], parts[p], 0};
+                list[n++] = (struct block){totals[t], parts[p], parts[p] - 1};
+            }
+    expect_ranges(list, n);
+}
+END_TEST
+
+/* ---- products ---- */
+
+struct product {
+    size_t rows, cols;
+    const char *comm; /* as main.c's option -c */
+    const char *fill; /* as its option -y; NULL: 0 */
+};
+
+/* One launch and what it left. */
+struct launched {
+    struct run run;
+    struct mpi_story *story;
+    int ranks;
+    const char *option; /* -u, -l or NULL */
+    const struct product *list;
+    size_t count;
+};
+
+static int members_of(const char *comm, int ranks)
+{
+    const char *colon = strchr(comm, ':');
+    return colon                       ? atoi(colon + 1)
+           : strcmp(comm, "even") == 0 ? (ranks + 1) / 2
+           : strcmp(comm, "odd") == 0  ? ranks / 2
+                                       : ranks;
+}
+
+/* A or x of product k, always the same for one seed. */
+static double *values_of(const struct product *p, size_t k, bool matrix)
+{
+    struct rng rng = rng_seeded(suite_seed() + 2 * k + matrix);
+    size_t count = matrix ? p->rows * p->cols : p->cols;
+    double *values = calloc(count + 1, sizeof *values);
+    rng_fill(&rng, values, count);
+    return values;
+}
+
+static void put_product(const struct product *p, size_t k)
+{
+    char name[40];
+    double *a = values_of(p, k, true), *x = values_of(p, k, false);
+    snprintf(name, sizeof name, "A%zu.npy", k);
+    put_array(name, NPY_F8, 2, (size_t[]){p->rows, p->cols}, a);
+    snprintf(name, sizeof name, "x%zu.npy", k);
+    put_array(name, NPY_F8, 1, &p->cols, x);
+    free(a);
+    free(x);
+}
+
+static void add_arguments(struct words *w, const struct launched *l, size_t k)
+{
+    words_add(w, "-c");
+    words_add(w, l->list[k].comm);
+    words_add(w, "-y");
+    words_add(w, l->list[k].fill ? l->list[k].fill : "0");
+    words_addf(w, "A%zu.npy", k);
+    words_addf(w, "x%zu.npy", k);
+    words_addf(w, "Y%zu.npy", k);
+}
+
+/* "product 2 (17 x 5, on the communicator first:3 of 3 ranks)" */
+static const char *name_of(const struct launched *l, size_t k)
+{
+    static char text[200];
+    const struct product *p = &l->list[k];
+    int size = members_of(p->comm, l->ranks);
+    snprintf(text, sizeof text, "product %zu (A is %zu x %zu, on %d rank%s: -c %s)", k, p->rows, p->cols, size,
+             size == 1 ? "" : "s", p->comm);
+    return text;
+}
+
+/* ---- what the story tells of a failure ---- */
+
+static bool for_data(const struct mpi_trace_call *call)
+{
+    return call->function >= CALL_Send && call->function != CALL_Finalize;
+}
+
+/* Did the student's code use MPI_COMM_WORLD in a product that was given another communicator? Then says so. */
+static char *world_words(const struct launched *l)
+{
+    for (int r = 0; r < l->ranks; r++) {
+        const struct mpi_story_rank *rank = mpi_story_rank(l->story, r);
+        for (size_t i = 0; i <= rank->count; i++) {
+            const struct mpi_trace_call *call = i < rank->count ? &rank->calls[i] : &rank->current;
+            if ((i == rank->count && !rank->in_call) || call->mark < 0 || (size_t)call->mark >= l->count)
+                continue;
+            const char *comm = l->list[call->mark].comm;
+            if (call->comm == 0 && call->comm_size > 0 && for_data(call) && strcmp(comm, "world") != 0)
+                return text_format(
+                    "%s was called on MPI_COMM_WORLD, but matvec_mpi was given another communicator (%s, %d "
+                    "of the %d ranks): every MPI call in it has to use comm.",
+                    mpi_story_name(call->function), comm, members_of(comm, l->ranks), l->ranks);
+        }
+    }
+    return NULL;
+}
+
+static void expect_no_mpi_error(const struct launched *l)
+{
+    const char *error = strstr(l->run.err, "MPI_ERR_");
+    if (!error)
+        return;
+    char *world = world_words(l);
+    const char *advice =
+        strncmp(error, "MPI_ERR_TRUNCATE", 16) == 0 ? "More came than the receiver expected: the counts that the ranks "
+                                                      "pass do not agree. Every rank has to fill "
+                                                      "counts and places alike, for all ranks. "
+        : strncmp(error, "MPI_ERR_BUFFER", 14) == 0 ? "A buffer may not be used for sending and receiving at the same "
+                                                      "time: pass MPI_IN_PLACE, or another buffer. "
+                                                    : "";
+    fail_test(CAUSE_EXIT, &l->run, "an MPI call failed: %.*s. %s%s", (int)strcspn(error, "\n"), error, advice,
+              world ? world : "");
+}
+
+/* What main.c says before it ends the program: "rank 2: matvec_mpi changed x[3] from 1 to 0". */
+static void expect_no_complaint(const struct launched *l)
+{
+    const char *said = strstr(l->run.err, "matvec_mpi ");
+    char line[300];
+    if (!said)
+        return;
+    while (said > l->run.err && said[-1] != '\n')
+        said--;
+    snprintf(line, sizeof line, "%.*s", (int)strcspn(said, "\n"), said);
+    if (strstr(line, "matvec_mpi changed"))
+        fail_test(CAUSE_WRONG_VALUE, NULL,
+                  "%s. x and block belong to the caller and are const: work in a buffer of your own.\n"
+                  "  command: %s",
+                  line, l->run.command);
+    if (strstr(line, "bytes in the heap"))
+        fail_test(CAUSE_LEAK, NULL, "%s: memory from malloc that is never freed.\n  command: %s", line, l->run.command);
+    if (strstr(line, "matvec_mpi returned"))
+        fail_test(CAUSE_EXIT, NULL, "%s. It should return MPI_SUCCESS.\n  command: %s", line, l->run.command);
+}
+
+static void expect_end_of_ranks(const struct launched *l)
+{
+    char *world;
+    if ((l->run.given_up || l->run.report.stopped == STOP_TIME) && (world = world_words(l)) != NULL) {
+        char *words;
+        bool deadlock = mpi_story_hang(l->story, &words) == MPI_STORY_DEADLOCK;
+        fail_test(deadlock ? CAUSE_DEADLOCK : CAUSE_TIMEOUT, &l->run, "%s\n%s", world, words);
+    }
+    if (!l->run.given_up && l->run.report.stopped == STOP_NONE && l->run.report.exit_status != 0) {
+        expect_no_complaint(l);
+        expect_no_mpi_error(l);
+    }
+    expect_mpi_success(&l->run, l->story);
+}
+
+/* ---- starting ---- */
+
+static struct launched run_products(const struct launch *how, const char *option, const struct product *list,
+                                    size_t count)
+{
+    struct launched l = {.ranks = how->ranks, .option = option, .list = list, .count = count};
+    struct words w = {0};
+    if (option)
+        words_add(&w, option);
+    for (size_t k = 0; k < count; k++) {
+        put_product(&list[k], k);
+        add_arguments(&w, &l, k);
+    }
+    l.story = run_mpi(&l.run, how, (const char *const *)w.item);
+    words_free(&w);
+    expect_end_of_ranks(&l);
+    return l;
+}
+
+static void launched_free(struct launched *l)
+{
+    run_free(&l->run);
+    mpi_story_free(l->story);
+}
+
+/* ---- values ---- */
+
+/* The product, and for each row how far rounding may lead away from it. */
+struct expected {
+    size_t rows, cols;
+    double *y, *bound;
+};
+
+static struct expected expected_of(const struct product *p, size_t k)
+{
+    double *a = values_of(p, k, true), *x = values_of(p, k, false);
+    struct expected e = {p->rows, p->cols, calloc(p->rows + 1, sizeof(double)), calloc(p->rows + 1, sizeof(double))};
+    for (size_t i = 0; i < p->rows; i++) {
+        double sum = 0, size = 0;
+        for (size_t j = 0; j < p->cols; j++) {
+            sum += a[i * p->cols + j] * x[j];
+            size += fabs(a[i * p->cols + j] * x[j]);
+        }
+        e.y[i] = sum;
+        /* cols products and cols additions here, and as many there: n eps sum |a||x| each (eps/2 a rounding). */
+        e.bound[i] = 2 * ((double)p->cols + 1) * DBL_EPSILON * size;
+    }
+    free(a);
+    free(x);
+    return e;
+}
+
+static bool is_right(const struct expected *e, size_t i, double value)
+{
+    return fabs(value - e->y[i]) <= e->bound[i]; /* false for NaN */
+}
+
+static size_t wrong_rows(const struct expected *e, const double *y, size_t first, size_t end)
+{
+    size_t wrong = 0;
+    for (size_t i = first; i < end; i++)
+        wrong += !is_right(e, i, y[i]);
+    return wrong;
+}
+
+static void block_of(const struct expected *e, int size, int rank, size_t *first, size_t *end)
+{
+    uint64_t from, count;
+    expected_range(&(struct block){e->rows, size, rank}, &from, &count);
+    *first = from;
+    *end = from + count;
+}
+
+/* The row whose product stands at a wrong place; rows if there is none. */
+static size_t row_of(const struct expected *e, double value)
+{
+    for (size_t i = 0; i < e->rows; i++)
+        if (is_right(e, i, value) && e->bound[i] > 0)
+            return i;
+    return e->rows;
+}
+
+static bool all_equal(const double *y, size_t first, size_t end, double value)
+{
+    for (size_t i = first; i < end; i++)
+        if (memcmp(&y[i], &value, sizeof value) != 0)
+            return false;
+    return true;
+}
+
+/* Right in one of the ranks, wrong in the others? Which one; -1 otherwise. */
+static int only_right_rank(const struct expected *e, const double *y, int size)
+{
+    int right = 0, which = -1;
+    for (int r = 0; r < size; r++)
+        if (wrong_rows(e, y + (size_t)r * e->rows, 0, e->rows) == 0) {
+            right++;
+            which = r;
+        }
+    return right == 1 && size > 1 ? which : -1;
+}
+
+static bool only_own_parts(const struct expected *e, const double *y, int size)
+{
+    bool only = size > 1;
+    for (int r = 0; r < size && only; r++) {
+        size_t first, end;
+        const double *mine = y + (size_t)r * e->rows;
+        block_of(e, size, r, &first, &end);
+        only = wrong_rows(e, mine, first, end) == 0 && wrong_rows(e, mine, 0, e->rows) == e->rows - (end - first);
+    }
+    return only;
+}
+
+/* Why y[i] of a rank may be wrong. y: all ranks'; mine: that rank's. */
+static void say_cause(char *text, size_t n, const struct launched *l, size_t k, const struct expected *e,
+                      const double *y, int rank, size_t i)
+{
+    const struct product *p = &l->list[k];
+    int size = members_of(p->comm, l->ranks), only = only_right_rank(e, y, size);
+    const double *mine = y + (size_t)rank * e->rows;
+    double fill = p->fill ? strtod(p->fill, NULL) : 0;
+    size_t left = e->rows % (size_t)size, from = row_of(e, mine[i]), first, end;
+    char *world = world_words(l);
+    block_of(e, size, rank, &first, &end);
+    if (world)
+        snprintf(text, n, "%s", world);
+    else if (isnan(fill) && isnan(mine[i]))
+        snprintf(text, n,
+                 "Before the call y was full of NaN, and still is there: assign the sums to y, do not add to what "
+                 "stands in it, and write every element, also where cols is 0.");
+    else if (only_own_parts(e, y, size))
+        snprintf(text, n, "Each rank has its own part of y and nothing else: the parts were never exchanged.");
+    else if (only >= 0)
+        snprintf(text, n,
+                 "Rank %d is the only one that has the whole y. MPI_Gather, MPI_Reduce and the like give the result "
+                 "to one rank only; MPI_Allgather and its family give it to all.",
+                 only);
+    else if (left > 0 && i > 0 && i == e->rows - left && all_equal(mine, i, e->rows, fill))
+        snprintf(text, n,
+                 "The last rows %% size = %zu rows were lost: with blocks of rows / size rows nobody has them. "
+                 "MPI_Allgatherv takes another count from each rank.",
+                 left);
+    else if (i == e->rows - 1 && all_equal(mine, i, e->rows, fill) && first == end)
+        snprintf(text, n, "The last element was never written.");
+    else if (first == end && all_equal(mine, 0, e->rows, fill))
+        snprintf(text, n,
+                 "This rank has no rows, and its y is untouched: it gives nothing, but it has to make the collective "
+                 "call like all others, or it gets nothing.");
+    else if (from < e->rows)
+        snprintf(
+            text, n,
+            "That is the value of row %zu: the parts are in the wrong places. Part r begins where block_range(rows, "
+            "size, r, ...) says, and r is the rank in comm.",
+            from);
+    else if (all_equal(mine, i, i + 1, fill))
+        snprintf(text, n, "That is what stood there before: nothing was written.%s",
+                 e->rows < (size_t)size ? " (With blocks of rows / size rows no rank has any.)" : "");
+    else if (e->bound[i] > 0 && fabs(mine[i] / e->y[i] - round(mine[i] / e->y[i])) < 1e-9 &&
+             fabs(mine[i] / e->y[i]) > 1.5)
+        snprintf(text, n, "That is %.0f times the right value: was it added up more than once?",
+                 round(mine[i] / e->y[i]));
+    else
+        snprintf(
+            text, n,
+            "This element is the sum over j of block[i * cols + j] * x[j], with i counted from this rank's first row.");
+    free(world);
+}
+
+/* The command for product k alone, where it was one of many. */
+static char *alone_words(const struct launched *l, size_t k)
+{
+    if (l->count == 1)
+        return text_format("%s", "");
+    struct words w = {0};
+    add_arguments(&w, l, k);
+    char *arguments = words_quoted((const char *const *)w.item);
+    char *text = text_format("\n  this product alone: mpirun -n %d ./matvec %s", l->ranks, arguments);
+    words_free(&w);
+    free(arguments);
+    return text;
+}
+
+/* The Y of product k on ranks 0 ... look - 1 of its communicator. */
+static void expect_y(const struct launched *l, size_t k, int look)
+{
+    const struct product *p = &l->list[k];
+    int size = members_of(p->comm, l->ranks);
+    struct expected e = expected_of(p, k);
+    char name[40], cause[900];
+    snprintf(name, sizeof name, "Y%zu.npy", k);
+    struct npy all = expect_array(&l->run, name, NPY_F8, 2, (size_t[]){(size_t)size, p->rows});
+    const double *y = all.data;
+    for (int rank = 0; rank < size && rank < look; rank++)
+        for (size_t i = 0; i < p->rows; i++) {
+            double value = y[(size_t)rank * p->rows + i];
+            if (is_right(&e, i, value))
+                continue;
+            size_t wrong = wrong_rows(&e, y + (size_t)rank * p->rows, 0, p->rows);
+            say_cause(cause, sizeof cause, l, k, &e, y, rank, i);
+            fail_test(CAUSE_WRONG_VALUE, &l->run,
+                      "%s: on rank %d of the communicator y[%zu] is %.17g, expected %.17g (allowed rounding error "
+                      "%.2g); %zu of "
+                      "%zu elements are wrong there. %s%s",
+                      name_of(l, k), rank, i, value, e.y[i], e.bound[i], wrong, p->rows, cause, alone_words(l, k));
+        }
+    npy_free(&all);
+    free(e.y);
+    free(e.bound);
+}
+
+static void expect_all(const struct launched *l)
+{
+    for (size_t k = 0; k < l->count; k++)
+        expect_y(l, k, l->ranks);
+}
+
+static void check(int ranks, const struct product *list, size_t count)
+{
+    struct launched l = run_products(&(struct launch){.ranks = ranks, .seconds = SECONDS}, NULL, list, count);
+    expect_all(&l);
+    launched_free(&l);
+}
+
+#define CHECK(ranks, list) check(ranks, list, sizeof(list) / sizeof *(list))
+
+/* Where a lab's test is not about rows that are left over, the ranks share the rows
+   evenly: one mistake shall cost one test. */
+static const struct product shared_evenly[] = {
+    {16, 16, "world", NULL}, {4, 9, "all", NULL}, {20, 3, "all", NULL}, {8, 1, "all", NULL}};
+
+START_TEST(product)
+{
+    struct launched l = run_products(&(struct launch){.ranks = 4, .seconds = SECONDS}, NULL, shared_evenly, 4);
+    for (size_t k = 0; k < l.count; k++)
+        expect_y(&l, k, 1);
+    launched_free(&l);
+}
+END_TEST
+
+START_TEST(everywhere)
+{
+    CHECK(4, shared_evenly);
+}
+END_TEST
+
+START_TEST(uneven_rows)
+{
+    static const struct product list[] = {{17, 9, "all", NULL}, {8, 3, "all", NULL},  {23, 40, "all", NULL},
+                                          {9, 1, "all", NULL},  {6, 17, "all", NULL}, {101, 33, "all", NULL}};
+    CHECK(5, list);
+}
+END_TEST
+
+START_TEST(few_rows)
+{
+    static const struct product list[] = {
+        {4, 6, "all", NULL}, {3, 7, "all", NULL}, {2, 50, "all", NULL}, {1, 33, "all", NULL}, {1, 1, "all", NULL}};
+    CHECK(5, list);
+}
+END_TEST
+
+/* A product that is not empty stands among them: who does nothing does not pass. */
+START_TEST(empty)
+{
+    static const struct product list[] = {{6, 4, "all", NULL}, {0, 4, "all", NULL}, {6, 0, "all", "7"},
+                                          {3, 0, "all", "7"},  {0, 0, "all", NULL}, {3, 2, "all", NULL}};
+    CHECK(3, list);
+}
+END_TEST
+
+START_TEST(sizes)
+{
+    static const struct product list[] = {{7, 5, "first:1", NULL}, {8, 5, "first:2", NULL},  {9, 3, "first:3", NULL},
+                                          {8, 4, "first:4", NULL}, {12, 6, "first:4", NULL}, {10, 2, "all", NULL}};
+    CHECK(5, list);
+}
+END_TEST
+
+START_TEST(communicators)
+{
+    static const struct product list[] = {{10, 3, "reversed", NULL}, {9, 4, "even", NULL}, {4, 6, "odd", NULL},
+                                          {6, 5, "even", NULL},      {8, 2, "odd", NULL},  {9, 3, "last:3", NULL},
+                                          {15, 2, "reversed", NULL}};
+    CHECK(5, list);
+}
+END_TEST
+
+START_TEST(buffers)
+{
+    static const struct product list[] = {{6, 5, "all", "nan"}, {9, 3, "all", "1e300"}, {3, 4, "all", "nan"}};
+    struct launched l = run_products(&(struct launch){.ranks = 3, .seconds = SECONDS}, "-u", list, 3);
+    expect_all(&l);
+    launched_free(&l);
+}
+END_TEST
+
+/* ---- method ---- */
+
+static void expect_whole(const struct launched *l)
+{
+    if (!mpi_story_whole(l->story))
+        fail_test(CAUSE_TAMPER, &l->run, "what the ranks wrote down about their MPI calls is not whole.");
+}
+
+/* The first call of the student's in product k that sends a message by itself; NULL: none. */
+static const struct mpi_trace_call *single_message(const struct launched *l, int k, int *who)
+{
+    for (int r = 0; r < l->ranks; r++) {
+        const struct mpi_story_rank *rank = mpi_story_rank(l->story, r);
+        for (size_t i = 0; i < rank->count; i++)
+            if (rank->calls[i].mark == k && (rank->calls[i].to.used || rank->calls[i].function == CALL_Put ||
+                                             rank->calls[i].function == CALL_Accumulate)) {
+                *who = r;
+                return &rank->calls[i];
+            }
+    }
+    return NULL;
+}
+
+START_TEST(collective)
+{
+    static const struct product list[] = {{9, 4, "all", NULL}, {12, 3, "all", NULL}};
+    static const int to_all[] = {CALL_Allgather,  CALL_Allgatherv, CALL_Iallgather, CALL_Iallgatherv, CALL_Allreduce,
+                                 CALL_Iallreduce, CALL_Bcast,      CALL_Ibcast,     CALL_Alltoall,    CALL_Alltoallv,
+                                 CALL_Alltoallw,  CALL_Ialltoall,  CALL_Ialltoallv, CALL_END};
+    struct launched l = run_products(&(struct launch){.ranks = 3, .seconds = SECONDS}, NULL, list, 2);
+    expect_all(&l);
+    expect_whole(&l);
+    for (int k = 0; k < 2; k++) {
+        int who;
+        const struct mpi_trace_call *call = single_message(&l, k, &who);
+        if (call)
+            fail_test(
+                CAUSE_METHOD, &l.run,
+                "%s: rank %d sends a message of its own by %s. One collective call, such as MPI_Allgatherv, does what "
+                "this loop does, in fewer steps and with nothing to go wrong.",
+                name_of(&l, (size_t)k), who, mpi_story_name(call->function));
+        char *words = mpi_story_collective(l.story, k, members_of(list[k].comm, l.ranks), to_all, 0);
+        if (words)
+            fail_test(CAUSE_METHOD, &l.run, "%s: the parts of y have to come to every rank by a collective call. %s.",
+                      name_of(&l, (size_t)k), words);
+    }
+    launched_free(&l);
+}
+END_TEST
+
+/* What rank gives to others in product k: bytes in all, and the call that gave most. */
+static int64_t given(const struct mpi_story_rank *rank, int k, int *function)
+{
+    int64_t bytes = 0, most = -1;
+    for (size_t i = 0; i < rank->count; i++) {
+        const struct mpi_trace_call *call = &rank->calls[i];
+        if (call->mark != k || (call->sequence == 0 && !call->to.used) || call->bytes < 0)
+            continue;
+        bytes += call->bytes;
+        if (call->bytes > most) {
+            most = call->bytes;
+            *function = call->function;
+        }
+    }
+    return bytes;
+}
+
+START_TEST(own_rows)
+{
+    static const struct product list[] = {{12, 2000, "all", NULL}};
+    struct launched l = run_products(&(struct launch){.ranks = 3, .seconds = SECONDS}, NULL, list, 1);
+    int64_t block = 4 * 2000 * (int64_t)sizeof(double);
+    expect_all(&l);
+    expect_whole(&l);
+    for (int r = 0; r < l.ranks; r++) {
+        int function = -1;
+        int64_t bytes = given(mpi_story_rank(l.story, r), 0, &function);
+        if (bytes >= block / 2)
+            fail_test(CAUSE_METHOD, &l.run,
+                      "%s: rank %d handed %lld bytes to the other ranks, most of them by %s. Its part of y has 4 "
+                      "elements, 32 "
+                      "bytes; its rows of A have %lld bytes. Each rank has to multiply its own rows: y travels, the "
+                      "matrix stays.",
+                      name_of(&l, 0), r, (long long)bytes, mpi_story_name(function), (long long)block);
+    }
+    launched_free(&l);
+}
+END_TEST
+
+START_TEST(nothing_left)
+{
+    static const struct product list[] = {{9, 5, "all", NULL}};
+    struct launched l = run_products(&(struct launch){.ranks = 3, .seconds = SECONDS}, "-l", list, 1);
+    expect_all(&l);
+    expect_nothing_left(&l.run, l.story, MPI_STORY_ALL);
+    launched_free(&l);
+}
+END_TEST
+
+/* Only the first product's values are judged: what is wrong in the others costs other
+   tests. The leaks of the MPI library itself would be reported too, so nothing_left
+   looks for leaks. */
+START_TEST(memory_clean)
+{
+    static const struct product list[] = {
+        {9, 12, "all", NULL}, {17, 9, "all", NULL}, {2, 5, "all", NULL}, {0, 3, "all", NULL}, {5, 0, "all", NULL}};
+    static const char *const env[] = {"ASAN_OPTIONS=detect_leaks=0", NULL};
+    struct launched l = run_products(
+        &(struct launch){.ranks = 3, .seconds = 3 * SECONDS, .flavour = "asan", .env = env}, NULL, list, 5);
+    expect_y(&l, 0, l.ranks);
+    launched_free(&l);
+}
+END_TEST
+
+int main(int argc, char **argv)
+{
+    const TTest *const tests[] = {
+        block_range_values,
+        block_range_few,
+        block_range_huge,
+        product,
+        everywhere,
+        uneven_rows,
+        few_rows,
+        empty,
+        sizes,
+        communicators,
+        buffers,
+        collective,
+        own_rows,
+        nothing_left,
+        memory_clean,
+    };
+    return suite_main(argc, argv, "matvec", tests, sizeof tests / sizeof *tests);
+}
