@@ -23,6 +23,18 @@ static cl_int end_enqueued(const struct ocl_call *call, cl_int code, const cl_ev
     return ocl_trace_end(call, code, 0);
 }
 
+/* Writes down which device a queue belongs to. */
+static void note_device(struct ocl_call *call, cl_command_queue queue)
+{
+    cl_device_id device = NULL;
+    char name[256] = "";
+    if (!ocl_trace_writes() ||
+        clGetCommandQueueInfo(queue, CL_QUEUE_DEVICE, sizeof device, &device, NULL) != CL_SUCCESS)
+        return;
+    clGetDeviceInfo(device, CL_DEVICE_NAME, sizeof name - 1, name, NULL);
+    ocl_trace_on_device(call, name);
+}
+
 static cl_ulong product(const size_t *sizes, cl_uint count)
 {
     cl_ulong items = 1;
@@ -529,6 +541,7 @@ cl_int trace_clEnqueueNDRangeKernel(cl_command_queue command_queue, cl_kernel ke
                                     const cl_event *event_wait_list, cl_event *event)
 {
     struct ocl_call call = ocl_trace_begin("clEnqueueNDRangeKernel", SITE);
+    note_device(&call, command_queue);
     cl_int code = ocl_trace_skips_kernels()
                       ? clEnqueueMarkerWithWaitList(command_queue, num_events_in_wait_list, event_wait_list, event)
                       : clEnqueueNDRangeKernel(command_queue, kernel, work_dim, global_work_offset, global_work_size,
@@ -542,6 +555,7 @@ cl_int trace_clEnqueueTask(cl_command_queue command_queue, cl_kernel kernel, cl_
                            const cl_event *event_wait_list, cl_event *event)
 {
     struct ocl_call call = ocl_trace_begin("clEnqueueTask", SITE);
+    note_device(&call, command_queue);
     cl_int code = ocl_trace_skips_kernels()
                       ? clEnqueueMarkerWithWaitList(command_queue, num_events_in_wait_list, event_wait_list, event)
                       : clEnqueueTask(command_queue, kernel, num_events_in_wait_list, event_wait_list, event);

@@ -23,8 +23,10 @@ static void end_texts(struct ocl_trace_file *t)
         t->calls = OCL_TRACE_CALLS;
     if (t->objects > OCL_TRACE_OBJECTS)
         t->objects = OCL_TRACE_OBJECTS;
-    for (size_t i = 0; i < OCL_TRACE_CALLS; i++)
+    for (size_t i = 0; i < OCL_TRACE_CALLS; i++) {
         t->call[i].function[OCL_TRACE_NAME - 1] = '\0';
+        t->call[i].device[sizeof t->call[i].device - 1] = '\0';
+    }
     for (size_t i = 0; i < OCL_TRACE_OBJECTS; i++) {
         t->object[i].made_by[OCL_TRACE_NAME - 1] = '\0';
         t->object[i].kind[sizeof t->object[i].kind - 1] = '\0';
@@ -77,6 +79,14 @@ size_t ocl_story_count(const struct ocl_trace_file *t, const char *function, enu
         count += named(c->function, function) && c->phase == (int32_t)phase && (index < 0 || c->index == index);
     }
     return count;
+}
+
+const char *ocl_story_device(const struct ocl_trace_file *t, enum ocl_phase phase, int index)
+{
+    for (size_t i = 0; i < t->calls; i++)
+        if (t->call[i].items && t->call[i].phase == (int32_t)phase && t->call[i].index == index)
+            return t->call[i].device;
+    return "";
 }
 
 uint64_t ocl_story_items(const struct ocl_trace_file *t, enum ocl_phase phase, int index, size_t *launches)

@@ -19,13 +19,16 @@ size_t ocl_story_count(const struct ocl_trace_file *t, const char *function, enu
 /* Work-items of the kernels that one dmv_run (or the like) started; *launches of them. */
 uint64_t ocl_story_items(const struct ocl_trace_file *t, enum ocl_phase phase, int index, size_t *launches);
 
+/* The device that the first kernel of one call was started on, by name; "" if there was none. */
+const char *ocl_story_device(const struct ocl_trace_file *t, enum ocl_phase phase, int index);
+
 /* " at dmv.c:88" for a place in program (as the suite sees it); "" if it is unknown.
    The text is valid until the next call. */
 const char *ocl_story_place(const char *program, uint64_t site);
 
 /* The first call that failed, in words, after a line end: "\n  clSetKernelArg at
-   dmv.c:88 returned -51 (CL_INVALID_ARG_SIZE: ...)"; "" if there is none. A failure to
-   find devices or to build is passed over where the test asks for one. */
+   dmv.c:88 returned -51 (CL_INVALID_ARG_SIZE: ...)"; "" if there is none. Not to find
+   devices of one type is none. */
 void ocl_story_failure(const struct ocl_trace_file *t, const char *program, char *text, size_t size);
 
 /* What was never released, or once too often, a line for each place. *leaks, *extra: how

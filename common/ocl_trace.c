@@ -89,7 +89,18 @@ static uint64_t nanoseconds(void)
 struct ocl_call ocl_trace_begin(const char *function, const void *site)
 {
     pthread_once(&trace.once, start);
-    return (struct ocl_call){function, (uint64_t)(uintptr_t)site - trace.load_address, nanoseconds()};
+    return (struct ocl_call){
+        .function = function, .site = (uint64_t)(uintptr_t)site - trace.load_address, .begin = nanoseconds()};
+}
+
+void ocl_trace_on_device(struct ocl_call *call, const char *name)
+{
+    snprintf(call->device, sizeof call->device, "%s", name);
+}
+
+bool ocl_trace_writes(void)
+{
+    return trace.file != NULL;
 }
 
 int ocl_trace_end(const struct ocl_call *call, int code, uint64_t items)
@@ -107,6 +118,7 @@ int ocl_trace_end(const struct ocl_call *call, int code, uint64_t items)
                                      .begin = call->begin,
                                      .end = nanoseconds()};
         snprintf(c->function, sizeof c->function, "%s", call->function);
+        snprintf(c->device, sizeof c->device, "%s", call->device);
     }
     trace.file->calls++;
     pthread_mutex_unlock(&trace.lock);

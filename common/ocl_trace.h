@@ -33,6 +33,7 @@ struct ocl_trace_call {
     int32_t phase, index;          /* see ocl_trace_mark */
     int32_t code;                  /* what it returned; 0 is CL_SUCCESS */
     int32_t unused;
+    char device[80];     /* that a kernel was started on, by name; else "" */
     uint64_t items;      /* work-items, of a call that starts a kernel; else 0 */
     uint64_t site;       /* return address in the program minus its load address */
     uint64_t begin, end; /* CLOCK_MONOTONIC, nanoseconds */

@@ -9,12 +9,16 @@
 struct ocl_call {
     const char *function;
     uint64_t site, begin;
+    char device[80];
 };
 
 /* site: the wrapper's own return address. */
 struct ocl_call ocl_trace_begin(const char *function, const void *site);
 /* Writes the call down; returns code. items: work-items that it started. */
 int ocl_trace_end(const struct ocl_call *call, int code, uint64_t items);
+/* Before ocl_trace_end, of a call that starts a kernel: the device that runs it. */
+void ocl_trace_on_device(struct ocl_call *call, const char *name);
+bool ocl_trace_writes(void); /* false: nothing is written down */
 
 /* The call made an object (or took one more reference to it, or gave one back). NULL is ignored. */
 void ocl_trace_made(const struct ocl_call *call, const char *kind, const void *handle);

@@ -106,7 +106,7 @@ $(foreach f,$(FLAVOURS),$(eval $(call student_rules,$f)))
 # ---- the suite and the reaper, which never meet the student's code ----------
 
 SUITE_DIR   = $(BUILD)/suites
-SUITE_PARTS = suite judge explain run listener words proc folder clock rng npy npy_header $(SUITE_PARTS_$(RUNTIME))
+SUITE_PARTS = suite judge explain explain_race run listener words proc folder clock rng npy npy_header $(SUITE_PARTS_$(RUNTIME))
 SUITE_PARTS_opencl = ocl_story ocl_error explain_kernel
 SUITE_PARTS_mpi = $(patsubst $(COURSE)/common/%.c,%,$(sort $(wildcard $(COURSE)/common/mpi_story*.c)))
 SUITE_CFLAGS = -std=gnu17 -D_GNU_SOURCE -g -O2 $(WARNINGS) -I. -I$(COURSE)/common $(shell pkg-config --cflags check)

@@ -1,0 +1,791 @@
+/* check_dmv.c: the Check suite of lab 07. It starts the program as a user would and
+   judges what comes out; the tracing layer tells which OpenCL calls were made. No
+   OpenCL call is made in this process: after one, no child of it would be safe. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <float.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "dmv.h"
+#include "explain_kernel.h"
+#include "ocl_story.h"
+#include "suite.h"
+#include "words.h"
+
+/* The first build of a kernel takes more than a second, on a busy machine several. */
+enum { SECONDS = 20, NO_DEVICE = 77, GUARD = 16, LOG_GUARD = 64, UNTOUCHED = 0xaa }; /* as in main.c */
+enum { WIDTH = 101, WIDE = 4099, KERNEL_LIMIT = 1 << 20 };
+
+/* Two compute units are enough for any test, and a grader runs many. PoCL 4 has another name for it. */
+#define SETTINGS "POCL_MAX_PTHREAD_COUNT=2", "POCL_CPU_MAX_CU_COUNT=2", "OPENBLAS_NUM_THREADS=1", "LAB_OCL_TRACE=ocl-trace"
+
+static const char *const settings[] = {SETTINGS, NULL};
+static const struct launch plain = {.seconds = SECONDS, .env = settings};
+
+/* ---- files ---- */
+
+static void put_text(const char *path, const char *text)
+{
+    FILE *f = fopen(path, "we");
+    if (!f || fputs(text, f) < 0 || fclose(f) != 0)
+        fail_test(CAUSE_ENVIRONMENT, NULL, "cannot write %s: %s", path, strerror(errno));
+}
+
+/* At most KERNEL_LIMIT bytes of a regular file, as a text. */
+static char *get_text(const char *path)
+{
+    char *text = calloc(1, KERNEL_LIMIT + 1);
+    struct stat info;
+    int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (!text || fd < 0 || fstat(fd, &info) != 0 || !S_ISREG(info.st_mode) || read(fd, text, KERNEL_LIMIT) < 0)
+        fail_test(CAUSE_ENVIRONMENT, NULL, "cannot read the kernel file %s: %s", path, strerror(errno));
+    close(fd);
+    return text;
+}
+
+/* The student's kernel file, into the test's folder. */
+static void put_kernel(void)
+{
+    const char *folder = getenv("LAB_SUBMISSION");
+    if (!folder)
+        fail_test(CAUSE_ENVIRONMENT, NULL, "LAB_SUBMISSION does not say where dmv.cl is.");
+    char *path = text_format("%s/dmv.cl", folder), *text = get_text(path);
+    put_text("dmv.cl", text);
+    free(text);
+    free(path);
+}
+
+static const char broken_kernel[] = "__kernel void dmv(__global const float *A, __global float *y)\n"
+                                    "{\n"
+                                    "    y[get_global_id(0)] = no_such_variable * A[0];\n"
+                                    "}\n";
+
+/* ---- runs ---- */
+
+static char *program_path(void)
+{
+    const char *folder = getenv("LAB_PROGRAMS");
+    return text_format("%s/plain/%s", folder ? folder : ".", run_program_name());
+}
+
+/* The first OpenCL call that failed, in words; malloc'd, may be empty. */
+static char *failure_words(void)
+{
+    char text[600] = "";
+    char *program = program_path();
+    struct ocl_trace_file *t = ocl_story_read("ocl-trace");
+    if (t)
+        ocl_story_failure(t, program, text, sizeof text);
+    free(t);
+    free(program);
+    return strdup(text);
+}
+
+/* main.c looks for devices before it calls dmv.c. That there are none must be true for
+   main.c alone as well: a submission could end with the same status. */
+static void expect_device(const struct run *r, const struct launch *how)
+{
+    struct run again;
+    if (r->report.exit_status != NO_DEVICE || !strstr(r->err, "no OpenCL device"))
+        return;
+    run_program(&again, how, ARGS("-Q", "none.npy"));
+    if (again.report.exit_status == NO_DEVICE)
+        fail_test(CAUSE_ENVIRONMENT, &again, "this machine has no OpenCL device, so nothing of this lab can be tested.");
+    run_free(&again);
+}
+
+static void run_dmv(struct run *r, const struct launch *how, const char *const *args)
+{
+    unlink("ocl-trace");
+    run_program(r, how, args);
+    expect_device(r, how);
+}
+
+static void expect_done(const struct run *r)
+{
+    expect_end(r);
+    if (r->report.exit_status == 1) {
+        char *failure = failure_words();
+        fail_test(CAUSE_EXIT, r, "dmv_open or dmv_run reported an error.%s", failure);
+    }
+    expect_success(r);
+}
+
+static struct ocl_trace_file *expect_trace(const struct run *r)
+{
+    struct ocl_trace_file *t = ocl_story_read("ocl-trace");
+    if (!t)
+        fail_test(CAUSE_TAMPER, r, "the record of the OpenCL calls, ocl-trace, is missing or damaged.");
+    return t;
+}
+
+/* ---- products ---- */
+
+/* The inputs of main.c's three files, number `number`: A0.npy, x0.npy, y0.npy. */
+struct product {
+    int number;
+    size_t runs, rows, cols; /* runs = 0: A has two axes */
+    float *A, *x;
+};
+
+static float *random_floats(struct rng *rng, size_t count)
+{
+    float *a = calloc(count + 1, sizeof *a);
+    for (size_t i = 0; i < count; i++)
+        a[i] = (float)(2 * rng_double(rng) - 1);
+    return a;
+}
+
+static struct product put_product(int number, size_t runs, size_t rows, size_t cols)
+{
+    struct rng rng = rng_seeded(suite_seed() + (uint64_t)number);
+    size_t all = runs ? runs : 1, shape[] = {runs, rows, cols}, x_shape[] = {runs, cols};
+    int skip = runs ? 0 : 1;
+    struct product p = {number, runs, rows, cols, random_floats(&rng, all * rows * cols), random_floats(&rng, all * cols)};
+    char *a_path = text_format("A%d.npy", number), *x_path = text_format("x%d.npy", number);
+    put_array(a_path, NPY_F4, 3 - skip, shape + skip, p.A);
+    put_array(x_path, NPY_F4, 2 - skip, x_shape + skip, p.x);
+    /* With -w the program writes over them. */
+    const char *uid = getenv("LAB_UID");
+    if (uid && (chown(a_path, (uid_t)strtoul(uid, NULL, 10), (gid_t)-1) != 0 ||
+                chown(x_path, (uid_t)strtoul(uid, NULL, 10), (gid_t)-1) != 0))
+        fail_test(CAUSE_ENVIRONMENT, NULL, "cannot give the inputs to user %s: %s", uid, strerror(errno));
+    free(a_path);
+    free(x_path);
+    return p;
+}
+
+static void free_product(struct product *p)
+{
+    free(p->A);
+    free(p->x);
+}
+
+/* Row i of run `run`, over the first `cols` columns: its value, and how far rounding may
+   bring any order of float additions from it: n eps sum |a||x|. */
+static double expected_row(const struct product *p, size_t run, size_t i, size_t cols, double *bound)
+{
+    const float *a = p->A + (run * p->rows + i) * p->cols, *x = p->x + run * p->cols;
+    double sum = 0, size = 0;
+    for (size_t j = 0; j < cols; j++) {
+        sum += (double)a[j] * x[j];
+        size += fabs((double)a[j] * x[j]);
+    }
+    *bound = (double)(cols + 2) * FLT_EPSILON * size + (double)cols * FLT_MIN;
+    return sum;
+}
+
+static bool row_right(const struct product *p, size_t run, size_t i, float y)
+{
+    double bound, expected = expected_row(p, run, i, p->cols, &bound);
+    return fabs(y - expected) <= bound; /* false for NaN, too */
+}
+
+/* What a wrong y[i] looks like. */
+static void likely_cause(const struct product *p, size_t run, size_t i, float y, char *text, size_t size)
+{
+    double bound;
+    text[0] = '\0';
+    if (isnan(y))
+        snprintf(text, size, " It is NaN, as before the call: either no work-item wrote it (do they cover all rows, is "
+                 "y fetched?), or the kernel adds to what stood in y.");
+    for (size_t k = p->cols - 1; k > 0 && k + 1024 > p->cols && !text[0]; k--)
+        if (fabs(y - expected_row(p, run, i, k, &bound)) <= bound / 16)
+            snprintf(text, size, " It is the sum over the first %zu of the %zu columns: what about the rest, which fills "
+                     "no vector or tile?", k, p->cols);
+    for (size_t other = 0; other < (p->runs ? p->runs : 1) && !text[0]; other++)
+        if (other != run && row_right(p, other, i, y))
+            snprintf(text, size, " It is the result of run %zu: does each run use the A and x that it is given?", other);
+    for (size_t row = 0; row < p->rows && !text[0]; row++)
+        if (row != i && row_right(p, run, row, y))
+            snprintf(text, size, " It is the value of row %zu.", row);
+}
+
+/* y holds the rows of one run. */
+static void expect_rows(const struct run *r, const struct product *p, size_t run, const float *y)
+{
+    size_t wrong = 0, first = 0;
+    for (size_t i = p->rows; i-- > 0;)
+        if (!row_right(p, run, i, y[i])) {
+            first = i;
+            wrong++;
+        }
+    if (wrong == 0)
+        return;
+    char cause[300], where[60] = "";
+    double bound, expected = expected_row(p, run, first, p->cols, &bound);
+    likely_cause(p, run, first, y[first], cause, sizeof cause);
+    if (p->runs)
+        snprintf(where, sizeof where, ", run %zu of %zu on one dmv", run, p->runs);
+    fail_test(CAUSE_WRONG_VALUE, r, "dmv_run with %zu rows and %zu columns%s: y[%zu] is %.9g, expected %.9g (allowed "
+              "rounding error %.2g); %zu of %zu rows are wrong.%s", p->rows, p->cols, where, first, (double)y[first],
+              expected, bound, wrong, p->rows, cause);
+}
+
+static void expect_product(const struct run *r, const struct product *p)
+{
+    size_t shape[] = {p->runs, p->rows};
+    char *path = text_format("y%d.npy", p->number);
+    struct npy y = expect_array(r, path, NPY_F4, p->runs ? 2 : 1, p->runs ? shape : shape + 1);
+    for (size_t run = 0; run < (p->runs ? p->runs : 1); run++)
+        expect_rows(r, p, run, (const float *)y.data + run * p->rows);
+    npy_free(&y);
+    free(path);
+}
+
+/* The words for main.c: options (ended by NULL), then three files for each product. */
+static void run_products(struct run *r, const struct launch *how, const char *const *options, const struct product *p,
+                         size_t count)
+{
+    struct words w = {0};
+    words_add_all(&w, options);
+    for (size_t i = 0; i < count; i++) {
+        words_addf(&w, "A%d.npy", p[i].number);
+        words_addf(&w, "x%d.npy", p[i].number);
+        words_addf(&w, "y%d.npy", p[i].number);
+    }
+    run_dmv(r, how, (const char *const *)w.item);
+    words_free(&w);
+}
+
+/* Runs the program on the products, and expects all to be right. */
+static void multiply_and_check(const struct launch *how, const char *const *options, struct product *p, size_t count)
+{
+    struct run r;
+    put_kernel();
+    run_products(&r, how, options, p, count);
+    expect_done(&r);
+    for (size_t i = 0; i < count; i++) {
+        expect_product(&r, &p[i]);
+        free_product(&p[i]);
+    }
+    run_free(&r);
+}
+
+/* ---- values ---- */
+
+START_TEST(product)
+{
+    struct product p[] = {put_product(0, 0, 97, WIDTH)};
+    multiply_and_check(&plain, NULL, p, 1);
+}
+END_TEST
+
+START_TEST(odd_shapes)
+{
+    struct product p[] = {put_product(0, 0, 1, WIDTH),   put_product(1, 0, 2, WIDTH), put_product(2, 0, 0, WIDTH),
+                          put_product(3, 0, 257, WIDTH), put_product(4, 0, 1, 1),     put_product(5, 0, 19, 1)};
+    multiply_and_check(&plain, NULL, p, sizeof p / sizeof *p);
+}
+END_TEST
+
+START_TEST(wide_rows)
+{
+    struct product p[] = {put_product(0, 0, 13, WIDE), put_product(1, 0, 1, WIDE)};
+    multiply_and_check(&plain, NULL, p, 2);
+}
+END_TEST
+
+START_TEST(many_runs)
+{
+    struct product p[] = {put_product(0, 100, 23, WIDTH), put_product(1, 0, 3, WIDTH), put_product(2, 0, 300, WIDTH)};
+    multiply_and_check(&plain, NULL, p, 3);
+}
+END_TEST
+
+START_TEST(several_at_once)
+{
+    struct product p[] = {put_product(0, 3, 19, WIDTH), put_product(1, 3, 5, WIDE), put_product(2, 3, 7, 1),
+                          put_product(3, 3, 11, WIDTH)};
+    multiply_and_check(&plain, ARGS("-a"), p, 4);
+}
+END_TEST
+
+/* ---- what must stay as it is ---- */
+
+static void expect_unchanged(const struct run *r, const char *name, const char *path, int ndim, const size_t *shape,
+                             const float *before)
+{
+    struct npy after = expect_array(r, path, NPY_F4, ndim, shape);
+    const float *now = after.data;
+    for (size_t i = 0; i < after.count; i++)
+        if (memcmp(&now[i], &before[i], sizeof now[i]) != 0)
+            fail_test(CAUSE_MEMORY, r, "dmv_run changed %s, which is the caller's: element %zu was %.9g and is now %.9g.", name,
+                      i, (double)before[i], (double)now[i]);
+    npy_free(&after);
+}
+
+static void expect_guards(const struct run *r, const struct product *p)
+{
+    size_t width = p->rows + 2 * GUARD;
+    struct npy y = expect_array(r, "y0.npy", NPY_F4, 1, &width);
+    const float *all = y.data;
+    for (size_t i = 0; i < width; i++) {
+        long place = (long)i - GUARD;
+        if ((place < 0 || place >= (long)p->rows) && !isnan(all[i]))
+            fail_test(CAUSE_MEMORY, r, "dmv_run with %zu rows wrote y[%ld], which is outside of y. Work-items beyond the last "
+                      "row must not store, and no more than rows * sizeof(float) bytes may be fetched.", p->rows, place);
+    }
+    expect_rows(r, p, 0, all + GUARD);
+    npy_free(&y);
+}
+
+START_TEST(only_y_changes)
+{
+    struct run r;
+    struct product p = put_product(0, 0, 97, WIDTH);
+    put_kernel();
+    run_products(&r, &plain, ARGS("-g", "-w"), &p, 1);
+    expect_done(&r);
+    expect_guards(&r, &p);
+    expect_unchanged(&r, "A", "A0.npy", 2, (size_t[]){p.rows, p.cols}, p.A);
+    expect_unchanged(&r, "x", "x0.npy", 1, &p.cols, p.x);
+    run_free(&r);
+    free_product(&p);
+}
+END_TEST
+
+/* ---- devices ---- */
+
+/* Where the tests want more devices than one: PoCL can show two, and oclgrind is a platform of its own. */
+static const char *const many_devices[] = {SETTINGS, "POCL_DEVICES=pthread basic", "OCL_ICD_VENDORS=vendors", NULL};
+static const struct launch many = {.seconds = SECONDS, .env = many_devices};
+
+static void copy_vendor(const char *from, const char *name)
+{
+    char *to = text_format("vendors/%s", name), *text = get_text(from);
+    put_text(to, text);
+    free(text);
+    free(to);
+}
+
+/* The system's list of OpenCL platforms, and oclgrind. */
+static void put_vendors(void)
+{
+    static const char *const simulators[] = {"/usr/lib/oclgrind/liboclgrind-rt-icd.so",
+                                             "/usr/local/lib/oclgrind/liboclgrind-rt-icd.so"};
+    DIR *folder = opendir("/etc/OpenCL/vendors");
+    if (mkdir("vendors", 0755) != 0)
+        fail_test(CAUSE_ENVIRONMENT, NULL, "cannot make the folder vendors: %s", strerror(errno));
+    for (struct dirent *entry; folder && (entry = readdir(folder));) {
+        char *path = text_format("/etc/OpenCL/vendors/%s", entry->d_name);
+        size_t length = strlen(entry->d_name);
+        struct stat info;
+        if (length > 4 && strcmp(entry->d_name + length - 4, ".icd") == 0 && lstat(path, &info) == 0 && S_ISREG(info.st_mode))
+            copy_vendor(path, entry->d_name);
+        free(path);
+    }
+    if (folder)
+        closedir(folder);
+    for (size_t i = 0; i < sizeof simulators / sizeof *simulators; i++)
+        if (access(simulators[i], R_OK) == 0)
+            put_text("vendors/oclgrind.icd", simulators[i]);
+}
+
+/* What OpenCL says of the devices, by main.c's query; the caller frees it. */
+static struct device_info *own_list(const struct launch *how, size_t *count)
+{
+    struct run r;
+    struct npy list;
+    run_dmv(&r, how, ARGS("-Q", "own.npy"));
+    expect_success(&r);
+    if (npy_load_untrusted("own.npy", 1 << 20, &list) != 0 || list.shape[1] != sizeof(struct device_info))
+        fail_test(CAUSE_ENVIRONMENT, &r, "the list of devices cannot be read: %s", npy_error());
+    *count = list.shape[0];
+    struct device_info *info = calloc(*count + 1, sizeof *info);
+    memcpy(info, list.data, *count * sizeof *info);
+    npy_free(&list);
+    run_free(&r);
+    return info;
+}
+
+static int64_t expect_one_status(const struct run *r)
+{
+    struct npy status = expect_array(r, "status.npy", NPY_I8, 2, (size_t[]){1, 2});
+    int64_t value = *(int64_t *)status.data;
+    npy_free(&status);
+    return value;
+}
+
+static void expect_same_text(const struct run *r, size_t i, const char *field, const char *came, const char *expected)
+{
+    if (memchr(came, '\0', 128) == NULL)
+        fail_test(CAUSE_WRONG_VALUE, r, "device_list: list[%zu].%s has no NUL within its 128 bytes.", i, field);
+    if (strcmp(came, expected) != 0)
+        fail_test(CAUSE_WRONG_VALUE, r, "device_list: list[%zu].%s is \"%s\", expected \"%s\".", i, field, came, expected);
+}
+
+static void expect_same_device(const struct run *r, size_t i, const struct device_info *came, const struct device_info *expected)
+{
+    expect_same_text(r, i, "name", came->name, expected->name);
+    expect_same_text(r, i, "vendor", came->vendor, expected->vendor);
+    expect_same_text(r, i, "version", came->version, expected->version);
+    if (came->compute_units != expected->compute_units)
+        fail_test(CAUSE_WRONG_VALUE, r, "device_list: list[%zu].compute_units is %u, expected %u.", i, came->compute_units,
+                  expected->compute_units);
+    if (came->global_bytes != expected->global_bytes)
+        fail_test(CAUSE_WRONG_VALUE, r, "device_list: list[%zu].global_bytes is %llu, expected %llu.", i, came->global_bytes,
+                  expected->global_bytes);
+}
+
+/* device_list(list, max): the number of devices; the first max described; nothing behind them touched. */
+static void check_list(const struct device_info *own, size_t count, size_t max)
+{
+    struct run r;
+    char *word = text_format("%zu", max);
+    run_dmv(&r, &many, ARGS("-q", word, "-s", "status.npy", "list.npy"));
+    expect_done(&r);
+    int64_t found = expect_one_status(&r);
+    if (found != (int64_t)count)
+        fail_test(CAUSE_WRONG_VALUE, &r, "device_list(list, %zu) returned %lld, but there are %zu devices (all platforms, all "
+                  "types), whatever room there is in list.", max, (long long)found, count);
+    struct npy list = expect_array(&r, "list.npy", NPY_U1, 2, (size_t[]){max + 1, sizeof *own});
+    const struct device_info *info = list.data;
+    const unsigned char *bytes = list.data;
+    for (size_t i = 0; i < count && i < max; i++)
+        expect_same_device(&r, i, &info[i], &own[i]);
+    for (size_t i = (count < max ? count : max) * sizeof *own; i < (max + 1) * sizeof *own; i++)
+        if (bytes[i] != UNTOUCHED)
+            fail_test(CAUSE_MEMORY, &r, "device_list(list, %zu) wrote list[%zu]; there are %zu devices, and room for %zu.", max,
+                      i / sizeof *own, count, max);
+    npy_free(&list);
+    free(word);
+    run_free(&r);
+}
+
+START_TEST(devices_listed)
+{
+    size_t count;
+    put_vendors();
+    struct device_info *own = own_list(&many, &count);
+    check_list(own, count, count + 2);
+    check_list(own, count, 1);
+    check_list(own, count, 0);
+    free(own);
+}
+END_TEST
+
+static void check_device(const struct device_info *own, size_t device)
+{
+    struct run r;
+    struct product p = put_product(0, 0, 19, WIDTH);
+    char *word = text_format("%zu", device);
+    run_products(&r, &many, ARGS("-d", word), &p, 1);
+    expect_done(&r);
+    struct ocl_trace_file *t = expect_trace(&r);
+    const char *used = ocl_story_device(t, OCL_RUN, 0);
+    if (strncmp(used, own[device].name, 64) != 0)
+        fail_test(CAUSE_WRONG_VALUE, &r, "dmv_open(%zu, ...): device %zu is \"%.64s\", but the kernel was started on \"%s\". "
+                  "Devices are numbered through all platforms, as device_list shows them.", device, device,
+                  own[device].name, used);
+    expect_product(&r, &p);
+    free(t);
+    free(word);
+    free_product(&p);
+    run_free(&r);
+}
+
+START_TEST(other_device)
+{
+    size_t count;
+    put_vendors();
+    put_kernel();
+    struct device_info *own = own_list(&many, &count);
+    for (size_t i = count; i-- > 0;)
+        check_device(own, i);
+    free(own);
+}
+END_TEST
+
+/* ---- what cannot be opened ---- */
+
+/* One DEVICE:COLS:FILE for main.c, and what is to come of it: errno, or 0 for an open dmv. */
+struct attempt {
+    const char *spec;
+    int number;
+    const char *why;
+};
+
+static void expect_attempts(const struct run *r, const struct attempt *a, size_t count)
+{
+    struct npy status = expect_array(r, "status.npy", NPY_I8, 2, (size_t[]){count, 2});
+    const int64_t(*came)[2] = status.data;
+    for (size_t i = 0; i < count; i++) {
+        bool opened = came[i][0] != 0;
+        if (opened == (a[i].number == 0) && (opened || came[i][1] == a[i].number))
+            continue;
+        const char *number = a[i].number ? strerrorname_np(a[i].number) : "";
+        const char *other = opened ? NULL : strerrorname_np((int)came[i][1]);
+        char *failure = a[i].number ? strdup("") : failure_words();
+        fail_test(CAUSE_WRONG_VALUE, r, "dmv_open for device:columns:file = %s: %s; it should return %s%s, because %s.%s",
+                  a[i].spec, opened ? "it returned a dmv" : other ? other : "it returned NULL with an unknown errno",
+                  a[i].number ? "NULL with errno " : "a dmv", number, a[i].why, failure);
+    }
+    npy_free(&status);
+}
+
+static void run_attempts(struct run *r, const struct launch *how, const char *const *options, const struct attempt *a,
+                         size_t count)
+{
+    struct words w = {0};
+    words_add_all(&w, options);
+    for (size_t i = 0; i < count; i++)
+        words_add(&w, a[i].spec);
+    put_kernel();
+    put_text("broken.cl", broken_kernel);
+    run_dmv(r, how, (const char *const *)w.item);
+    words_free(&w);
+    expect_success(r);
+}
+
+START_TEST(wrong_device)
+{
+    struct run r;
+    size_t count;
+    free(own_list(&plain, &count));
+    char *next = text_format("%zu:101:dmv.cl", count);
+    const struct attempt a[] = {{"99:101:dmv.cl", ENODEV, "there is no device 99"},
+                                {next, ENODEV, "the devices are numbered from 0"},
+                                {"-1:101:dmv.cl", ENODEV, "no device has a negative number"},
+                                {"0:101:dmv.cl", 0, "device 0 is there"}};
+    run_attempts(&r, &plain, ARGS("-s", "status.npy", "-t", "--"), a, 4);
+    expect_attempts(&r, a, 4);
+    run_free(&r);
+    free(next);
+}
+END_TEST
+
+START_TEST(wrong_arguments)
+{
+    struct run r;
+    const struct attempt a[] = {{"0:0:dmv.cl", EINVAL, "a matrix needs a column"},
+                                {"0:101:missing.cl", ENOENT, "there is no such file"},
+                                {"0:101:dmv.cl", 0, "all is as it should be"}};
+    run_attempts(&r, &plain, ARGS("-n", "-s", "status.npy", "-t"), a, 3);
+    expect_attempts(&r, a, 3);
+    run_free(&r);
+}
+END_TEST
+
+/* What dmv_open left in its log, whose buffer had size bytes. */
+static void expect_log(const struct run *r, const char *log, const char *spec, size_t size)
+{
+    if (memchr(log, '\0', size) == NULL)
+        fail_test(CAUSE_MEMORY, r, "dmv_open for %s with log_size = %zu: the log has no NUL within its %zu bytes. "
+                  "clGetProgramBuildInfo stores nothing if the log is longer than the room for it: ask for its length, "
+                  "read it whole, copy what fits (snprintf).", spec, size, size);
+    for (size_t i = size; i < size + LOG_GUARD; i++)
+        if ((unsigned char)log[i] != UNTOUCHED)
+            fail_test(CAUSE_MEMORY, r, "dmv_open for %s with log_size = %zu wrote log[%zu].", spec, size, i);
+}
+
+static const struct attempt broken[] = {{"0:101:broken.cl", ENOEXEC, "its line 3 uses a variable that is not declared"},
+                                        {"0:101:dmv.cl", 0, "a kernel that does not compile spoils nothing"}};
+
+START_TEST(broken_kernel_file)
+{
+    enum { LOG_SIZE = 4096 };
+    struct run r;
+    run_attempts(&r, &plain, ARGS("-l", "4096", "-L", "log.npy", "-s", "status.npy", "-t"), broken, 2);
+    expect_attempts(&r, broken, 2);
+    struct npy logs = expect_array(&r, "log.npy", NPY_U1, 2, (size_t[]){2, LOG_SIZE + LOG_GUARD});
+    const char *log = logs.data;
+    expect_log(&r, log, broken[0].spec, LOG_SIZE);
+    if (!strstr(log, "no_such_variable"))
+        fail_test(CAUSE_WRONG_VALUE, &r, "broken.cl uses a variable that is not declared. The compiler says so, but the log that "
+                  "dmv_open gave back does not: \"%.200s\"", log);
+    npy_free(&logs);
+    run_free(&r);
+}
+END_TEST
+
+START_TEST(log_cut)
+{
+    enum { LOG_SIZE = 40 };
+    struct run r;
+    run_attempts(&r, &plain, ARGS("-l", "40", "-L", "log.npy", "-s", "status.npy", "-t"), broken, 2);
+    expect_attempts(&r, broken, 2);
+    struct npy logs = expect_array(&r, "log.npy", NPY_U1, 2, (size_t[]){2, LOG_SIZE + LOG_GUARD});
+    const char *log = logs.data;
+    for (size_t i = 0; i < 2; i++)
+        expect_log(&r, log + i * (LOG_SIZE + LOG_GUARD), broken[i].spec, LOG_SIZE);
+    if (log[0] == '\0')
+        fail_test(CAUSE_WRONG_VALUE, &r, "dmv_open for broken.cl with log_size = %d: the log is empty; expected was the beginning "
+                  "of what the compiler said. clGetProgramBuildInfo stores nothing if the log is longer than the room for "
+                  "it: read it whole, then copy what fits.", LOG_SIZE);
+    npy_free(&logs);
+    run_free(&r);
+
+    run_attempts(&r, &plain, ARGS("-l", "0", "-s", "status.npy", "-t"), broken, 2);
+    expect_attempts(&r, broken, 2);
+    run_free(&r);
+}
+END_TEST
+
+/* ---- method ---- */
+
+static void expect_launches(const struct run *r, const struct product *p)
+{
+    struct ocl_trace_file *t = expect_trace(r);
+    for (size_t run = 0; run < p->runs; run++) {
+        size_t launches;
+        uint64_t items = ocl_story_items(t, OCL_RUN, (int)run, &launches);
+        if (launches == 0)
+            fail_test(CAUSE_METHOD, r, "run %zu started no kernel: the product was not computed on the device. "
+                      "clEnqueueNDRangeKernel starts one.", run);
+        if (items < 2)
+            fail_test(CAUSE_METHOD, r, "run %zu, with %zu rows, started one work-item in all, which computes one row after "
+                      "the other while the rest of the device stands idle. Give clEnqueueNDRangeKernel a global size that "
+                      "grows with the rows.", run, p->rows);
+    }
+    free(t);
+}
+
+/* With the kernels left out y cannot be right, unless the host computes it. */
+static void expect_host_idle(const struct product *p)
+{
+    static const char *const without[] = {SETTINGS, "LAB_OCL_SKIP_KERNELS=1", NULL};
+    struct launch how = {.seconds = SECONDS, .env = without};
+    struct run r;
+    unlink("y0.npy");
+    run_products(&r, &how, NULL, p, 1);
+    if (r.report.exit_status == 0) {
+        size_t right = 0;
+        struct npy y = expect_array(&r, "y0.npy", NPY_F4, 2, (size_t[]){p->runs, p->rows});
+        for (size_t i = 0; i < y.count; i++)
+            right += row_right(p, i / p->rows, i % p->rows, ((const float *)y.data)[i]);
+        if (right > y.count / 2)
+            fail_test(CAUSE_METHOD, &r, "with the kernels left out, %zu of %zu rows were right all the same: the host computed "
+                      "them. The work belongs into the kernel, in dmv.cl.", right, y.count);
+        npy_free(&y);
+    }
+    run_free(&r);
+}
+
+START_TEST(on_the_device)
+{
+    struct run r;
+    struct product p = put_product(0, 2, 203, WIDTH);
+    put_kernel();
+    run_products(&r, &plain, NULL, &p, 1);
+    expect_done(&r);
+    expect_product(&r, &p);
+    expect_launches(&r, &p);
+    expect_host_idle(&p);
+    run_free(&r);
+    free_product(&p);
+}
+END_TEST
+
+START_TEST(built_once)
+{
+    static const char *const dear[] = {"clBuildProgram", "clCompileProgram", "clLinkProgram", "clCreateProgram*", "clCreateContext*"};
+    struct run r;
+    struct product p = put_product(0, 5, 7, WIDTH);
+    put_kernel();
+    run_products(&r, &plain, NULL, &p, 1);
+    expect_done(&r);
+    expect_product(&r, &p);
+    struct ocl_trace_file *t = expect_trace(&r);
+    for (size_t i = 0; i < sizeof dear / sizeof *dear; i++) {
+        size_t count = ocl_story_count(t, dear[i], OCL_RUN, -1);
+        if (count > 0)
+            fail_test(CAUSE_METHOD, &r, "%zu runs on one dmv called %s %zu time%s. That takes much longer than a product: do it "
+                      "once, in dmv_open.", p.runs, dear[i], count, count == 1 ? "" : "s");
+    }
+    free(t);
+    run_free(&r);
+    free_product(&p);
+}
+END_TEST
+
+/* ---- hygiene ---- */
+
+static void expect_released(const struct run *r, const char *when)
+{
+    char text[1500];
+    size_t leaks, extra;
+    char *program = program_path();
+    struct ocl_trace_file *t = expect_trace(r);
+    ocl_story_objects(t, program, &leaks, &extra, text, sizeof text);
+    if (leaks + extra > 0)
+        fail_test(leaks ? CAUSE_LEAK : CAUSE_MEMORY, r, "%s:%s", when, text);
+    free(t);
+    free(program);
+}
+
+START_TEST(objects_released)
+{
+    struct run r;
+    struct product p = put_product(0, 10, 23, WIDTH);
+    put_kernel();
+    run_products(&r, &plain, NULL, &p, 1);
+    expect_done(&r);
+    expect_product(&r, &p);
+    expect_released(&r, "after dmv_open, 10 times dmv_run and dmv_close");
+    run_free(&r);
+    free_product(&p);
+
+    const struct attempt a[] = {{"0:101:broken.cl", ENOEXEC, "it does not compile"},
+                                {"0:101:missing.cl", ENOENT, "there is no such file"}};
+    run_attempts(&r, &plain, ARGS("-s", "status.npy", "-t"), a, 2);
+    expect_released(&r, "after a dmv_open that failed (a kernel that does not compile, a file that is not there)");
+    run_free(&r);
+}
+END_TEST
+
+START_TEST(kernel_clean)
+{
+    static const char *const simulator[] = {"oclgrind", "--data-races", "--max-errors", "20", NULL};
+    struct launch how = {.seconds = 2 * SECONDS, .env = settings, .wrap = simulator};
+    struct explanation e;
+    struct run r;
+    /* More rows than a work-group, and more columns than a tile. */
+    struct product p[] = {put_product(0, 0, 70, 37), put_product(1, 0, 5, 1103)};
+    put_kernel();
+    run_products(&r, &how, NULL, p, 2);
+    if (strstr(r.err, "reaper: cannot start oclgrind"))
+        fail_test(CAUSE_ENVIRONMENT, &r, "oclgrind is missing. Debian: apt-get install oclgrind");
+    if (explain_kernel(&r, "dmv.cl", &e))
+        fail_test(e.cause, NULL, "the kernel, run on a simulated device: %s\n  command: %s", e.text, r.command);
+    expect_done(&r);
+    for (int i = 0; i < 2; i++) {
+        expect_product(&r, &p[i]);
+        free_product(&p[i]);
+    }
+    run_free(&r);
+}
+END_TEST
+
+/* PoCL and the compiler in it leave blocks behind; only what the program's own code leaves counts. */
+static const char suppressions[] = "leak:libpocl\nleak:libOpenCL\nleak:libLLVM\nleak:libclang\nleak:libopenblas\n";
+
+START_TEST(memory_clean)
+{
+    static const char *const checked[] = {SETTINGS, "LSAN_OPTIONS=suppressions=suppressions:print_suppressions=0", NULL};
+    struct launch how = {.seconds = 3 * SECONDS, .flavour = "asan", .env = checked};
+    struct run r;
+    const struct attempt a[] = {{"0:101:broken.cl", ENOEXEC, "it does not compile"}};
+    struct product p[] = {put_product(0, 0, 97, WIDTH), put_product(1, 0, 3, WIDTH)};
+    put_text("suppressions", suppressions);
+    multiply_and_check(&how, NULL, p, 2);
+    run_attempts(&r, &how, ARGS("-l", "40", "-s", "status.npy", "-t"), a, 1);
+    run_free(&r);
+}
+END_TEST
+
+int main(int argc, char **argv)
+{
+    const TTest *const tests[] = {
+        product, odd_shapes, wide_rows, only_y_changes, many_runs, several_at_once, devices_listed, other_device,
+        wrong_device, wrong_arguments, broken_kernel_file, log_cut, on_the_device, built_once, objects_released,
+        kernel_clean, memory_clean,
+    };
+    return suite_main(argc, argv, "dmv", tests, sizeof tests / sizeof *tests);
+}
