@@ -210,16 +210,24 @@ def one(
 
 
 def finish(order: Order, task: Task, graded: Graded, progress: terminal.Report) -> Result:
-    """Writes what was found, first the log for staff."""
-    disk, result = task.submission.disk, graded.result
-    log = order.out / disk / f"{result.lab}.log"
-    if graded.staff_log:
-        report.write_staff_log(order.out, disk, result.lab, graded.staff_log)
-    else:
-        log.unlink(missing_ok=True)
-    report.write_result(order.out, disk, result)
+    """Writes what was found. Where that fails (a full disk), the mark is open and the others go on."""
+    try:
+        result = write(order, task.submission.disk, graded)
+    except OSError as error:
+        why = f"the result cannot be written: {error.strerror}"
+        result = none_run(task.submission, task.marking, "ungradable", why)
     progress(result)
     return result
+
+
+def write(order: Order, disk: str, graded: Graded) -> Result:
+    """Leaves the result, and first the log for staff or none."""
+    if graded.staff_log:
+        report.write_staff_log(order.out, disk, graded.result.lab, graded.staff_log)
+    else:
+        (order.out / disk / f"{graded.result.lab}.log").unlink(missing_ok=True)
+    report.write_result(order.out, disk, graded.result)
+    return graded.result
 
 
 # ---- at the end ----

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -21,7 +22,8 @@ from grader.course import Course, default_root
 from grader.intake import Submission
 from grader.pipeline import Graded, Machine
 from grader.sandbox import NoSandbox, prepare, probe
-from grader.tests.helpers import write_tree
+from grader.score import Verdict
+from grader.tests.helpers import make_test, write_tree
 
 ROOT = default_root()
 LAB = "01-pool"
@@ -153,6 +155,43 @@ def test_an_exception_that_nobody_foresaw_costs_one_submission_no_points(
     monkeypatch.undo()
     assert run_grade(group, out)[0] == 0
     assert not (out / "B/01-pool.log").exists()
+
+
+def test_a_result_that_cannot_be_written_leaves_one_mark_open(tmp_path: Path) -> None:
+    files = {f"{name}/01-pool/pool.c": COMPILES_NOT for name in ("A", "B")}
+    group, out = write_tree(tmp_path / "class", files), write_tree(
+        tmp_path / "results", {"A": "a file"}
+    )
+    status, said = run_grade(group, out)
+    assert status == 1
+    assert "A 01-pool: ungradable: the result cannot be written" in said
+    assert result(out, "B")["status"] == "graded"
+
+
+class FixedLook(pipeline.SecondLook):
+    """A second look that knows how the solution fares."""
+
+    def solution_passes(self, test: course.Test) -> bool:
+        return self.seed == 1
+
+
+@pytest.mark.parametrize(
+    ("again", "solution", "cause"),
+    [
+        (Verdict("pass"), 1, None),  # it was a passing trouble
+        (Verdict("fail", "exit"), 0, "exit"),
+        (Verdict("fail", "environment", "again"), 1, "resource"),  # only the submission fails
+        (Verdict("fail", "environment", "again"), 0, "environment"),  # the machine is to blame
+    ],
+)
+def test_in_doubt_the_solution_tells_who_is_to_blame(
+    again: Verdict, solution: int, cause: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine: Any = SimpleNamespace(stop=None)
+    monkeypatch.setattr(pipeline, "run_test", lambda *_: again)
+    nothing: Any = None
+    look = FixedLook(machine, nothing, nothing, solution, nothing, None, nothing)
+    assert look(make_test("values"), Verdict("fail", "environment", "first")).cause == cause
 
 
 def test_names_that_look_like_markup_or_steer_the_terminal_are_shown_harmless(
