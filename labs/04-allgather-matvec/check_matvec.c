@@ -135,7 +135,7 @@ START_TEST(block_range_huge)
         INT32_MAX,  UINT64_C(1) << 31,       (UINT64_C(1) << 31) + 5, UINT64_C(3000000000),
         UINT32_MAX, (UINT64_C(1) << 53) + 1, UINT64_C(1) << 62,       UINT64_MAX - 1,
         UINT64_MAX};
-    static const int parts[] = {1, 2, 3, 5, 7, 1000, 65537, INT32_MAX};
+    static const int parts[] = {1, 2, 3, 5, 7, 1000, 65537};
     struct block list[1000];
     size_t n = 0;
     for (size_t t = 0; t < sizeof totals / sizeof *totals; t++)
