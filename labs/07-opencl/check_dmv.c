@@ -23,7 +23,8 @@ enum { SECONDS = 20, NO_DEVICE = 77, GUARD = 16, LOG_GUARD = 64, UNTOUCHED = 0xa
 enum { WIDTH = 101, WIDE = 4099, KERNEL_LIMIT = 1 << 20 };
 
 /* Two compute units are enough for any test, and a grader runs many. PoCL 4 has another name for it. */
-#define SETTINGS "POCL_MAX_PTHREAD_COUNT=2", "POCL_CPU_MAX_CU_COUNT=2", "OPENBLAS_NUM_THREADS=1", "LAB_OCL_TRACE=ocl-trace"
+#define SETTINGS                                                                                                       \
+    "POCL_MAX_PTHREAD_COUNT=2", "POCL_CPU_MAX_CU_COUNT=2", "OPENBLAS_NUM_THREADS=1", "LAB_OCL_TRACE=ocl-trace"
 
 static const char *const settings[] = {SETTINGS, NULL};
 static const struct launch plain = {.seconds = SECONDS, .env = settings};
@@ -96,7 +97,8 @@ static void expect_device(const struct run *r, const struct launch *how)
         return;
     run_program(&again, how, ARGS("-Q", "none.npy"));
     if (again.report.exit_status == NO_DEVICE)
-        fail_test(CAUSE_ENVIRONMENT, &again, "this machine has no OpenCL device, so nothing of this lab can be tested.");
+        fail_test(CAUSE_ENVIRONMENT, &again,
+                  "this machine has no OpenCL device, so nothing of this lab can be tested.");
     run_free(&again);
 }
 
@@ -147,7 +149,8 @@ static struct product put_product(int number, size_t runs, size_t rows, size_t c
     struct rng rng = rng_seeded(suite_seed() + (uint64_t)number);
     size_t all = runs ? runs : 1, shape[] = {runs, rows, cols}, x_shape[] = {runs, cols};
     int skip = runs ? 0 : 1;
-    struct product p = {number, runs, rows, cols, random_floats(&rng, all * rows * cols), random_floats(&rng, all * cols)};
+    struct product p = {
+        number, runs, rows, cols, random_floats(&rng, all * rows * cols), random_floats(&rng, all * cols)};
     char *a_path = text_format("A%d.npy", number), *x_path = text_format("x%d.npy", number);
     put_array(a_path, NPY_F4, 3 - skip, shape + skip, p.A);
     put_array(x_path, NPY_F4, 2 - skip, x_shape + skip, p.x);
@@ -193,15 +196,19 @@ static void likely_cause(const struct product *p, size_t run, size_t i, float y,
     double bound;
     text[0] = '\0';
     if (isnan(y))
-        snprintf(text, size, " It is NaN, as before the call: either no work-item wrote it (do they cover all rows, is "
+        snprintf(text, size,
+                 " It is NaN, as before the call: either no work-item wrote it (do they cover all rows, is "
                  "y fetched?), or the kernel adds to what stood in y.");
     for (size_t k = p->cols - 1; k > 0 && k + 1024 > p->cols && !text[0]; k--)
         if (fabs(y - expected_row(p, run, i, k, &bound)) <= bound / 16)
-            snprintf(text, size, " It is the sum over the first %zu of the %zu columns: what about the rest, which fills "
-                     "no vector or tile?", k, p->cols);
+            snprintf(text, size,
+                     " It is the sum over the first %zu of the %zu columns: what about the rest, which fills "
+                     "no vector or tile?",
+                     k, p->cols);
     for (size_t other = 0; other < (p->runs ? p->runs : 1) && !text[0]; other++)
         if (other != run && row_right(p, other, i, y))
-            snprintf(text, size, " It is the result of run %zu: does each run use the A and x that it is given?", other);
+            snprintf(text, size, " It is the result of run %zu: does each run use the A and x that it is given?",
+                     other);
     for (size_t row = 0; row < p->rows && !text[0]; row++)
         if (row != i && row_right(p, run, row, y))
             snprintf(text, size, " It is the value of row %zu.", row);
@@ -223,9 +230,10 @@ static void expect_rows(const struct run *r, const struct product *p, size_t run
     likely_cause(p, run, first, y[first], cause, sizeof cause);
     if (p->runs)
         snprintf(where, sizeof where, ", run %zu of %zu on one dmv", run, p->runs);
-    fail_test(CAUSE_WRONG_VALUE, r, "dmv_run with %zu rows and %zu columns%s: y[%zu] is %.9g, expected %.9g (allowed "
-              "rounding error %.2g); %zu of %zu rows are wrong.%s", p->rows, p->cols, where, first, (double)y[first],
-              expected, bound, wrong, p->rows, cause);
+    fail_test(CAUSE_WRONG_VALUE, r,
+              "dmv_run with %zu rows and %zu columns%s: y[%zu] is %.9g, expected %.9g (allowed "
+              "rounding error %.2g); %zu of %zu rows are wrong.%s",
+              p->rows, p->cols, where, first, (double)y[first], expected, bound, wrong, p->rows, cause);
 }
 
 static void expect_product(const struct run *r, const struct product *p)
@@ -316,8 +324,9 @@ static void expect_unchanged(const struct run *r, const char *name, const char *
     const float *now = after.data;
     for (size_t i = 0; i < after.count; i++)
         if (memcmp(&now[i], &before[i], sizeof now[i]) != 0)
-            fail_test(CAUSE_MEMORY, r, "dmv_run changed %s, which is the caller's: element %zu was %.9g and is now %.9g.", name,
-                      i, (double)before[i], (double)now[i]);
+            fail_test(CAUSE_MEMORY, r,
+                      "dmv_run changed %s, which is the caller's: element %zu was %.9g and is now %.9g.", name, i,
+                      (double)before[i], (double)now[i]);
     npy_free(&after);
 }
 
@@ -329,8 +338,10 @@ static void expect_guards(const struct run *r, const struct product *p)
     for (size_t i = 0; i < width; i++) {
         long place = (long)i - GUARD;
         if ((place < 0 || place >= (long)p->rows) && !isnan(all[i]))
-            fail_test(CAUSE_MEMORY, r, "dmv_run with %zu rows wrote y[%ld], which is outside of y. Work-items beyond the last "
-                      "row must not store, and no more than rows * sizeof(float) bytes may be fetched.", p->rows, place);
+            fail_test(CAUSE_MEMORY, r,
+                      "dmv_run with %zu rows wrote y[%ld], which is outside of y. Work-items beyond the last "
+                      "row must not store, and no more than rows * sizeof(float) bytes may be fetched.",
+                      p->rows, place);
     }
     expect_rows(r, p, 0, all + GUARD);
     npy_free(&y);
@@ -377,7 +388,8 @@ static void put_vendors(void)
         char *path = text_format("/etc/OpenCL/vendors/%s", entry->d_name);
         size_t length = strlen(entry->d_name);
         struct stat info;
-        if (length > 4 && strcmp(entry->d_name + length - 4, ".icd") == 0 && lstat(path, &info) == 0 && S_ISREG(info.st_mode))
+        if (length > 4 && strcmp(entry->d_name + length - 4, ".icd") == 0 && lstat(path, &info) == 0 &&
+            S_ISREG(info.st_mode))
             copy_vendor(path, entry->d_name);
         free(path);
     }
@@ -405,68 +417,68 @@ static struct device_info *own_list(const struct launch *how, size_t *count)
     return info;
 }
 
-static int64_t expect_one_status(const struct run *r)
-{
-    struct npy status = expect_array(r, "status.npy", NPY_I8, 2, (size_t[]){1, 2});
-    int64_t value = *(int64_t *)status.data;
-    npy_free(&status);
-    return value;
-}
-
 static void expect_same_text(const struct run *r, size_t i, const char *field, const char *came, const char *expected)
 {
     if (memchr(came, '\0', 128) == NULL)
         fail_test(CAUSE_WRONG_VALUE, r, "device_list: list[%zu].%s has no NUL within its 128 bytes.", i, field);
     if (strcmp(came, expected) != 0)
-        fail_test(CAUSE_WRONG_VALUE, r, "device_list: list[%zu].%s is \"%s\", expected \"%s\".", i, field, came, expected);
+        fail_test(CAUSE_WRONG_VALUE, r, "device_list: list[%zu].%s is \"%s\", expected \"%s\".", i, field, came,
+                  expected);
 }
 
-static void expect_same_device(const struct run *r, size_t i, const struct device_info *came, const struct device_info *expected)
+static void expect_same_device(const struct run *r, size_t i, const struct device_info *came,
+                               const struct device_info *expected)
 {
     expect_same_text(r, i, "name", came->name, expected->name);
     expect_same_text(r, i, "vendor", came->vendor, expected->vendor);
     expect_same_text(r, i, "version", came->version, expected->version);
     if (came->compute_units != expected->compute_units)
-        fail_test(CAUSE_WRONG_VALUE, r, "device_list: list[%zu].compute_units is %u, expected %u.", i, came->compute_units,
-                  expected->compute_units);
+        fail_test(CAUSE_WRONG_VALUE, r, "device_list: list[%zu].compute_units is %u, expected %u.", i,
+                  came->compute_units, expected->compute_units);
     if (came->global_bytes != expected->global_bytes)
-        fail_test(CAUSE_WRONG_VALUE, r, "device_list: list[%zu].global_bytes is %llu, expected %llu.", i, came->global_bytes,
-                  expected->global_bytes);
+        fail_test(CAUSE_WRONG_VALUE, r, "device_list: list[%zu].global_bytes is %llu, expected %llu.", i,
+                  came->global_bytes, expected->global_bytes);
 }
 
-/* device_list(list, max): the number of devices; the first max described; nothing behind them touched. */
-static void check_list(const struct device_info *own, size_t count, size_t max)
+/* device_list(list, max) returned found: the number of devices; the first max are described, nothing behind them touched. */
+static void expect_list(const struct run *r, const struct device_info *own, size_t count, size_t max, size_t room,
+                        const struct device_info *list, int64_t found)
 {
-    struct run r;
-    char *word = text_format("%zu", max);
-    run_dmv(&r, &many, ARGS("-q", word, "-s", "status.npy", "list.npy"));
-    expect_done(&r);
-    int64_t found = expect_one_status(&r);
+    const unsigned char *bytes = (const void *)list;
+    size_t stored = count < max ? count : max;
     if (found != (int64_t)count)
-        fail_test(CAUSE_WRONG_VALUE, &r, "device_list(list, %zu) returned %lld, but there are %zu devices (all platforms, all "
-                  "types), whatever room there is in list.", max, (long long)found, count);
-    struct npy list = expect_array(&r, "list.npy", NPY_U1, 2, (size_t[]){max + 1, sizeof *own});
-    const struct device_info *info = list.data;
-    const unsigned char *bytes = list.data;
-    for (size_t i = 0; i < count && i < max; i++)
-        expect_same_device(&r, i, &info[i], &own[i]);
-    for (size_t i = (count < max ? count : max) * sizeof *own; i < (max + 1) * sizeof *own; i++)
+        fail_test(CAUSE_WRONG_VALUE, r,
+                  "device_list(list, %zu) returned %lld, but there are %zu devices (all platforms, all "
+                  "types), whatever room there is in list.",
+                  max, (long long)found, count);
+    for (size_t i = 0; i < stored; i++)
+        expect_same_device(r, i, &list[i], &own[i]);
+    for (size_t i = stored * sizeof *own; i < room * sizeof *own; i++)
         if (bytes[i] != UNTOUCHED)
-            fail_test(CAUSE_MEMORY, &r, "device_list(list, %zu) wrote list[%zu]; there are %zu devices, and room for %zu.", max,
+            fail_test(CAUSE_MEMORY, r,
+                      "device_list(list, %zu) wrote list[%zu]; there are %zu devices, and room for %zu.", max,
                       i / sizeof *own, count, max);
-    npy_free(&list);
-    free(word);
-    run_free(&r);
 }
 
 START_TEST(devices_listed)
 {
+    struct run r;
     size_t count;
     put_vendors();
     struct device_info *own = own_list(&many, &count);
-    check_list(own, count, count + 2);
-    check_list(own, count, 1);
-    check_list(own, count, 0);
+    size_t room = count + 2; /* max is 0, 1, ... room - 1 */
+    char *word = text_format("%zu", room - 1);
+    run_dmv(&r, &many, ARGS("-q", word, "-s", "status.npy", "list.npy"));
+    expect_done(&r);
+    struct npy list = expect_array(&r, "list.npy", NPY_U1, 2, (size_t[]){room * room, sizeof *own});
+    struct npy status = expect_array(&r, "status.npy", NPY_I8, 2, (size_t[]){room, 2});
+    for (size_t max = room; max-- > 0;)
+        expect_list(&r, own, count, max, room, (struct device_info *)list.data + max * room,
+                    ((int64_t *)status.data)[2 * max]);
+    npy_free(&list);
+    npy_free(&status);
+    run_free(&r);
+    free(word);
     free(own);
 }
 END_TEST
@@ -481,9 +493,10 @@ static void check_device(const struct device_info *own, size_t device)
     struct ocl_trace_file *t = expect_trace(&r);
     const char *used = ocl_story_device(t, OCL_RUN, 0);
     if (strncmp(used, own[device].name, 64) != 0)
-        fail_test(CAUSE_WRONG_VALUE, &r, "dmv_open(%zu, ...): device %zu is \"%.64s\", but the kernel was started on \"%s\". "
-                  "Devices are numbered through all platforms, as device_list shows them.", device, device,
-                  own[device].name, used);
+        fail_test(CAUSE_WRONG_VALUE, &r,
+                  "dmv_open(%zu, ...): device %zu is \"%.64s\", but the kernel was started on \"%s\". "
+                  "Devices are numbered through all platforms, as device_list shows them.",
+                  device, device, own[device].name, used);
     expect_product(&r, &p);
     free(t);
     free(word);
@@ -497,7 +510,7 @@ START_TEST(other_device)
     put_vendors();
     put_kernel();
     struct device_info *own = own_list(&many, &count);
-    for (size_t i = count; i-- > 0;)
+    for (size_t i = 1; i < count; i++)
         check_device(own, i);
     free(own);
 }
@@ -523,8 +536,11 @@ static void expect_attempts(const struct run *r, const struct attempt *a, size_t
         const char *number = a[i].number ? strerrorname_np(a[i].number) : "";
         const char *other = opened ? NULL : strerrorname_np((int)came[i][1]);
         char *failure = a[i].number ? strdup("") : failure_words();
-        fail_test(CAUSE_WRONG_VALUE, r, "dmv_open for device:columns:file = %s: %s; it should return %s%s, because %s.%s",
-                  a[i].spec, opened ? "it returned a dmv" : other ? other : "it returned NULL with an unknown errno",
+        fail_test(CAUSE_WRONG_VALUE, r,
+                  "dmv_open for device:columns:file = %s: %s; it should return %s%s, because %s.%s", a[i].spec,
+                  opened  ? "it returned a dmv"
+                  : other ? other
+                          : "it returned NULL with an unknown errno",
                   a[i].number ? "NULL with errno " : "a dmv", number, a[i].why, failure);
     }
     npy_free(&status);
@@ -577,16 +593,19 @@ END_TEST
 static void expect_log(const struct run *r, const char *log, const char *spec, size_t size)
 {
     if (memchr(log, '\0', size) == NULL)
-        fail_test(CAUSE_MEMORY, r, "dmv_open for %s with log_size = %zu: the log has no NUL within its %zu bytes. "
+        fail_test(CAUSE_MEMORY, r,
+                  "dmv_open for %s with log_size = %zu: the log has no NUL within its %zu bytes. "
                   "clGetProgramBuildInfo stores nothing if the log is longer than the room for it: ask for its length, "
-                  "read it whole, copy what fits (snprintf).", spec, size, size);
+                  "read it whole, copy what fits (snprintf).",
+                  spec, size, size);
     for (size_t i = size; i < size + LOG_GUARD; i++)
         if ((unsigned char)log[i] != UNTOUCHED)
             fail_test(CAUSE_MEMORY, r, "dmv_open for %s with log_size = %zu wrote log[%zu].", spec, size, i);
 }
 
 static const struct attempt broken[] = {{"0:101:broken.cl", ENOEXEC, "its line 3 uses a variable that is not declared"},
-                                        {"0:101:dmv.cl", 0, "a kernel that does not compile spoils nothing"}};
+                                        {"0:101:dmv.cl", 0, "a kernel that does not compile spoils nothing"},
+                                        {"0:101:broken.cl", ENOEXEC, "log may be NULL"}};
 
 START_TEST(broken_kernel_file)
 {
@@ -598,8 +617,10 @@ START_TEST(broken_kernel_file)
     const char *log = logs.data;
     expect_log(&r, log, broken[0].spec, LOG_SIZE);
     if (!strstr(log, "no_such_variable"))
-        fail_test(CAUSE_WRONG_VALUE, &r, "broken.cl uses a variable that is not declared. The compiler says so, but the log that "
-                  "dmv_open gave back does not: \"%.200s\"", log);
+        fail_test(CAUSE_WRONG_VALUE, &r,
+                  "broken.cl uses a variable that is not declared. The compiler says so, but the log that "
+                  "dmv_open gave back does not: \"%.200s\"",
+                  log);
     npy_free(&logs);
     run_free(&r);
 }
@@ -609,21 +630,20 @@ START_TEST(log_cut)
 {
     enum { LOG_SIZE = 40 };
     struct run r;
-    run_attempts(&r, &plain, ARGS("-l", "40", "-L", "log.npy", "-s", "status.npy", "-t"), broken, 2);
-    expect_attempts(&r, broken, 2);
-    struct npy logs = expect_array(&r, "log.npy", NPY_U1, 2, (size_t[]){2, LOG_SIZE + LOG_GUARD});
+    run_attempts(&r, &plain, ARGS("-N", "-l", "40", "-L", "log.npy", "-s", "status.npy", "-t"), broken, 3);
+    expect_attempts(&r, broken, 3);
+    struct npy logs = expect_array(&r, "log.npy", NPY_U1, 2, (size_t[]){3, LOG_SIZE + LOG_GUARD});
     const char *log = logs.data;
     for (size_t i = 0; i < 2; i++)
         expect_log(&r, log + i * (LOG_SIZE + LOG_GUARD), broken[i].spec, LOG_SIZE);
     if (log[0] == '\0')
-        fail_test(CAUSE_WRONG_VALUE, &r, "dmv_open for broken.cl with log_size = %d: the log is empty; expected was the beginning "
-                  "of what the compiler said. clGetProgramBuildInfo stores nothing if the log is longer than the room for "
-                  "it: read it whole, then copy what fits.", LOG_SIZE);
+        fail_test(
+            CAUSE_WRONG_VALUE, &r,
+            "dmv_open for broken.cl with log_size = %d: the log is empty; expected was the beginning "
+            "of what the compiler said. clGetProgramBuildInfo stores nothing if the log is longer than the room for "
+            "it: read it whole, then copy what fits.",
+            LOG_SIZE);
     npy_free(&logs);
-    run_free(&r);
-
-    run_attempts(&r, &plain, ARGS("-l", "0", "-s", "status.npy", "-t"), broken, 2);
-    expect_attempts(&r, broken, 2);
     run_free(&r);
 }
 END_TEST
@@ -637,12 +657,17 @@ static void expect_launches(const struct run *r, const struct product *p)
         size_t launches;
         uint64_t items = ocl_story_items(t, OCL_RUN, (int)run, &launches);
         if (launches == 0)
-            fail_test(CAUSE_METHOD, r, "run %zu started no kernel: the product was not computed on the device. "
-                      "clEnqueueNDRangeKernel starts one.", run);
+            fail_test(CAUSE_METHOD, r,
+                      "run %zu started no kernel: the product was not computed on the device. "
+                      "clEnqueueNDRangeKernel starts one.",
+                      run);
         if (items < 2)
-            fail_test(CAUSE_METHOD, r, "run %zu, with %zu rows, started one work-item in all, which computes one row after "
-                      "the other while the rest of the device stands idle. Give clEnqueueNDRangeKernel a global size that "
-                      "grows with the rows.", run, p->rows);
+            fail_test(
+                CAUSE_METHOD, r,
+                "run %zu, with %zu rows, started one work-item in all, which computes one row after "
+                "the other while the rest of the device stands idle. Give clEnqueueNDRangeKernel a global size that "
+                "grows with the rows.",
+                run, p->rows);
     }
     free(t);
 }
@@ -661,8 +686,10 @@ static void expect_host_idle(const struct product *p)
         for (size_t i = 0; i < y.count; i++)
             right += row_right(p, i / p->rows, i % p->rows, ((const float *)y.data)[i]);
         if (right > y.count / 2)
-            fail_test(CAUSE_METHOD, &r, "with the kernels left out, %zu of %zu rows were right all the same: the host computed "
-                      "them. The work belongs into the kernel, in dmv.cl.", right, y.count);
+            fail_test(CAUSE_METHOD, &r,
+                      "with the kernels left out, %zu of %zu rows were right all the same: the host computed "
+                      "them. The work belongs into the kernel, in dmv.cl.",
+                      right, y.count);
         npy_free(&y);
     }
     run_free(&r);
@@ -685,7 +712,8 @@ END_TEST
 
 START_TEST(built_once)
 {
-    static const char *const dear[] = {"clBuildProgram", "clCompileProgram", "clLinkProgram", "clCreateProgram*", "clCreateContext*"};
+    static const char *const dear[] = {"clBuildProgram", "clCompileProgram", "clLinkProgram", "clCreateProgram*",
+                                       "clCreateContext*"};
     struct run r;
     struct product p = put_product(0, 5, 7, WIDTH);
     put_kernel();
@@ -696,8 +724,10 @@ START_TEST(built_once)
     for (size_t i = 0; i < sizeof dear / sizeof *dear; i++) {
         size_t count = ocl_story_count(t, dear[i], OCL_RUN, -1);
         if (count > 0)
-            fail_test(CAUSE_METHOD, &r, "%zu runs on one dmv called %s %zu time%s. That takes much longer than a product: do it "
-                      "once, in dmv_open.", p.runs, dear[i], count, count == 1 ? "" : "s");
+            fail_test(CAUSE_METHOD, &r,
+                      "%zu runs on one dmv called %s %zu time%s. That takes much longer than a product: do it "
+                      "once, in dmv_open.",
+                      p.runs, dear[i], count, count == 1 ? "" : "s");
     }
     free(t);
     run_free(&r);
@@ -768,7 +798,8 @@ static const char suppressions[] = "leak:libpocl\nleak:libOpenCL\nleak:libLLVM\n
 
 START_TEST(memory_clean)
 {
-    static const char *const checked[] = {SETTINGS, "LSAN_OPTIONS=suppressions=suppressions:print_suppressions=0", NULL};
+    static const char *const checked[] = {SETTINGS, "LSAN_OPTIONS=suppressions=suppressions:print_suppressions=0",
+                                          NULL};
     struct launch how = {.seconds = 3 * SECONDS, .flavour = "asan", .env = checked};
     struct run r;
     const struct attempt a[] = {{"0:101:broken.cl", ENOEXEC, "it does not compile"}};
@@ -783,9 +814,9 @@ END_TEST
 int main(int argc, char **argv)
 {
     const TTest *const tests[] = {
-        product, odd_shapes, wide_rows, only_y_changes, many_runs, several_at_once, devices_listed, other_device,
-        wrong_device, wrong_arguments, broken_kernel_file, log_cut, on_the_device, built_once, objects_released,
-        kernel_clean, memory_clean,
+        product,        odd_shapes,   wide_rows,        only_y_changes,  many_runs,          several_at_once,
+        devices_listed, other_device, wrong_device,     wrong_arguments, broken_kernel_file, log_cut,
+        on_the_device,  built_once,   objects_released, kernel_clean,    memory_clean,
     };
     return suite_main(argc, argv, "dmv", tests, sizeof tests / sizeof *tests);
 }

@@ -12,8 +12,8 @@
    with NUL; longer ones are cut. */
 struct device_info {
     char name[128], vendor[128], version[128];
-    unsigned compute_units;           /* cores, multiprocessors, ... */
-    unsigned long long global_bytes;  /* of the device's memory */
+    unsigned compute_units;          /* cores, multiprocessors, ... */
+    unsigned long long global_bytes; /* of the device's memory */
 };
 
 /* Describes every device of every platform, in the order in which OpenCL names them;

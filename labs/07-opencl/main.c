@@ -3,7 +3,7 @@
      dmv                                        the demo: the device, a product, OpenCL against the BLAS
      dmv [options] A.npy x.npy y.npy ...        y = A x, for each three files
      dmv [options] -t DEVICE:COLS:FILE ...      tries to open a dmv, for each
-     dmv [options] -q MAX list.npy              what device_list says
+     dmv [options] -q MAX list.npy              what device_list says, with room for 0, 1, ... MAX devices
      dmv -Q list.npy                            what OpenCL says, without dmv.c
 
    A of shape (rows, cols), float32: y is (rows,). A of shape (runs, rows, cols), with x
@@ -31,21 +31,21 @@ static const char usage[] =
     "usage: dmv                                       the device's facts, a product at n = 4096, OpenCL against BLAS\n"
     "       dmv [options] A.npy x.npy y.npy ...       y = A x (float32), for each three files\n"
     "       dmv [options] -t DEVICE:COLS:FILE ...     tries to open a dmv, for each\n"
-    "       dmv [options] -q MAX list.npy             device_list(list, MAX), as bytes\n"
-    "       dmv -Q list.npy                           the same list by main.c's own query\n"
+    "       dmv [options] -q MAX list.npy             device_list(list, 0), ... device_list(list, MAX), as bytes\n"
+    "       dmv -Q list.npy                           the devices by main.c's own query, as bytes\n"
     "  -k F   kernel file (dmv.cl)            -d N   device number (0)\n"
     "  -a     a dmv for each three files, all open at the same time, run in turn\n"
     "  -g     y.npy also holds the 16 floats before and after y\n"
     "  -w     A.npy and x.npy are written back as they are after the last run\n"
     "  -s S   status file: what each call returned, and errno\n"
-    "  -l N   bytes of the log's buffer (0: log = NULL), and -L F saves it with the 64 bytes after it\n"
-    "  -n     calls dmv_close(NULL), too\n"
+    "  -l N   bytes of the log's buffer       -L F   saves the log, with the 64 bytes after it\n"
+    "  -n     calls dmv_close(NULL), too      -N     the last -t gets log = NULL\n"
     "example: dmv -k dmv.cl A.npy x.npy y.npy\n";
 
 static struct {
     const char *kernel, *status, *log;
     int device, list_max;
-    bool all_open, guards, write_back, try_open, list, own_list, close_null;
+    bool all_open, guards, write_back, try_open, list, own_list, close_null, last_without_log;
     size_t log_size;
 } options = {.kernel = "dmv.cl", .log_size = 4096};
 
@@ -146,31 +146,33 @@ static int save_status(int64_t (*status)[2], size_t calls)
     return npy_failed();
 }
 
-/* The list with one place more than MAX, which must stay untouched. */
+/* For each max from 0 to MAX a list with room for MAX + 1, whose rest must stay untouched. */
 static int list_devices(const char *path)
 {
-    size_t room = options.list_max > 0 ? (size_t)options.list_max : 0;
-    struct device_info *list = allocate(room + 1, sizeof *list);
-    int64_t status[1][2];
-    memset(list, UNTOUCHED, (room + 1) * sizeof *list);
-    errno = 0;
-    mark(OCL_LIST);
-    status[0][0] = device_list(list, options.list_max);
-    status[0][1] = errno;
-    mark(OCL_OURS);
-    int result = save_list(path, room + 1, list);
+    size_t room = (size_t)options.list_max + 1;
+    struct device_info *list = allocate(room * room, sizeof *list);
+    int64_t(*status)[2] = allocate(room, sizeof *status);
+    memset(list, UNTOUCHED, room * room * sizeof *list);
+    for (size_t max = 0; max < room; max++) {
+        mark(OCL_LIST);
+        errno = 0;
+        status[max][0] = device_list(list + max * room, (int)max);
+        status[max][1] = errno;
+        mark(OCL_OURS);
+    }
+    int result = save_list(path, room * room, list);
+    if (result == EXIT_SUCCESS)
+        result = save_status(status, room);
     free(list);
-    return result == EXIT_SUCCESS ? save_status(status, 1) : result;
+    free(status);
+    return result;
 }
 
-/* Row i of the log file gets what the i-th dmv_open left in its log. */
-static struct dmv *open_logged(int device, const char *file, size_t cols, unsigned char *log)
+static struct dmv *open_logged(int device, const char *file, size_t cols, char *log)
 {
-    char *buffer = options.log_size ? (char *)log : NULL;
-    memset(log, UNTOUCHED, options.log_size + LOG_GUARD);
     mark(OCL_OPEN);
     errno = 0;
-    struct dmv *d = dmv_open(device, file, cols, buffer, options.log_size);
+    struct dmv *d = dmv_open(device, file, cols, log, log ? options.log_size : 0);
     int reason = errno;
     mark(OCL_OURS);
     errno = reason;
@@ -187,8 +189,9 @@ static void close_one(struct dmv *d)
 static int try_opens(char **specs, int count)
 {
     size_t width = options.log_size + LOG_GUARD;
-    unsigned char *log = allocate((size_t)count, width);
+    char *log = allocate((size_t)count, width);
     int64_t(*status)[2] = allocate((size_t)count, sizeof *status);
+    memset(log, UNTOUCHED, (size_t)count * width);
     for (int i = 0; i < count; i++) {
         char *end, *file;
         int device = (int)strtol(specs[i], &end, 10);
@@ -197,7 +200,8 @@ static int try_opens(char **specs, int count)
             fputs(usage, stderr);
             return 2;
         }
-        struct dmv *d = open_logged(device, file + 1, cols, log + (size_t)i * width);
+        bool unlogged = options.last_without_log && i + 1 == count;
+        struct dmv *d = open_logged(device, file + 1, cols, unlogged ? NULL : log + (size_t)i * width);
         status[i][0] = d != NULL;
         status[i][1] = d ? 0 : errno;
         if (d)
@@ -218,10 +222,10 @@ static int try_opens(char **specs, int count)
 /* Three files, and where the arrays stand while dmv_run works on them. */
 struct product {
     const char *a_path, *x_path, *y_path;
-    struct npy A, x;          /* as loaded: all runs, one after the other */
+    struct npy A, x; /* as loaded: all runs, one after the other */
     size_t runs, rows, cols;
-    float *now_A, *now_x;     /* of the current run */
-    float *y;                 /* of all runs, each with GUARD floats before and after */
+    float *now_A, *now_x; /* of the current run */
+    float *y;             /* of all runs, each with GUARD floats before and after */
     struct dmv *d;
 };
 
@@ -268,12 +272,11 @@ static int run_once(struct product *p, size_t run)
 
 static struct dmv *open_for(const struct product *p)
 {
-    unsigned char *log = allocate(1, options.log_size + LOG_GUARD);
+    char *log = allocate(1, options.log_size);
     struct dmv *d = open_logged(options.device, options.kernel, p->cols, log);
     if (!d) {
         failed("dmv_open");
-        if (options.log_size && log[0] != UNTOUCHED)
-            fprintf(stderr, "%.*s\n", (int)options.log_size, (char *)log);
+        fprintf(stderr, "%.*s\n", (int)options.log_size, log);
     }
     free(log);
     return d;
@@ -454,25 +457,58 @@ static int demo(void)
 
 static bool parse(int argc, char **argv)
 {
-    for (int c; (c = getopt(argc, argv, "k:d:agws:l:L:ntq:Qh")) != -1;) {
+    for (int c; (c = getopt(argc, argv, "k:d:agws:l:L:nNtq:Qh")) != -1;) {
         switch (c) {
-        case 'k': options.kernel = optarg; break;
-        case 'd': options.device = atoi(optarg); break;
-        case 'a': options.all_open = true; break;
-        case 'g': options.guards = true; break;
-        case 'w': options.write_back = true; break;
-        case 's': options.status = optarg; break;
-        case 'l': options.log_size = strtoul(optarg, NULL, 10); break;
-        case 'L': options.log = optarg; break;
-        case 'n': options.close_null = true; break;
-        case 't': options.try_open = true; break;
-        case 'q': options.list = true; options.list_max = atoi(optarg); break;
-        case 'Q': options.own_list = true; break;
-        case 'h': fputs(usage, stdout); exit(EXIT_SUCCESS);
-        default: return false;
+        case 'k':
+            options.kernel = optarg;
+            break;
+        case 'd':
+            options.device = atoi(optarg);
+            break;
+        case 'a':
+            options.all_open = true;
+            break;
+        case 'g':
+            options.guards = true;
+            break;
+        case 'w':
+            options.write_back = true;
+            break;
+        case 's':
+            options.status = optarg;
+            break;
+        case 'l':
+            options.log_size = strtoul(optarg, NULL, 10);
+            break;
+        case 'L':
+            options.log = optarg;
+            break;
+        case 'n':
+            options.close_null = true;
+            break;
+        case 'N':
+            options.last_without_log = true;
+            break;
+        case 't':
+            options.try_open = true;
+            break;
+        case 'q':
+            options.list = true;
+            options.list_max = atoi(optarg);
+            break;
+        case 'Q':
+            options.own_list = true;
+            break;
+        case 'h':
+            fputs(usage, stdout);
+            exit(EXIT_SUCCESS);
+        default:
+            return false;
         }
     }
     int files = argc - optind;
+    if (options.list_max < 0 || options.list_max > MOST)
+        return false;
     return options.try_open ? files > 0 : options.list || options.own_list ? files == 1 : files > 0 && files % 3 == 0;
 }
 

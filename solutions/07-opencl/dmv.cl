@@ -1,9 +1,11 @@
 /* dmv.cl: y = A x on an OpenCL device.
 
-   dmv.c compiles this file with -D COLS=<columns of A> and -D GROUP=<work-items in a
-   work-group>, and starts one work-group for every ROWS rows. */
+   dmv.c reads and compiles this file when it runs, once for each width, with
+   -D COLS=<columns of A>. */
 
 /* BEGIN TODO 10: the kernel */
+/* dmv.c also defines GROUP, the number of work-items in a work-group, and starts one
+   work-group for every ROWS rows. */
 #define ROWS 4   /* rows that a work-group computes together: x is read once for all of them */
 #define WIDTH 16 /* elements that a work-item takes at a time: the widest vector of OpenCL C */
 
