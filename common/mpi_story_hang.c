@@ -345,6 +345,12 @@ static void say_state(FILE *out, const struct graph *g, int rank)
     }
 }
 
+/* Has the rank come back from the tested function, and waits in a call of main.c's? That is no mistake of its own. */
+static bool is_back(const struct graph *g, int rank)
+{
+    return g->rank[rank].waits && g->rank[rank].call->mark < 0;
+}
+
 static void explain_message(FILE *out, const struct graph *g, int rank, const struct need *n)
 {
     char wanted[32], sent[32];
@@ -365,10 +371,32 @@ static void explain_message(FILE *out, const struct graph *g, int rank, const st
         return;
     }
     int source = n->call->from.world;
-    if (source >= 0 && source != rank && !g->rank[source].waits) {
+    if (source == rank)
+        fprintf(out, "\nrank %d waits for a message from itself, which it cannot send while it waits", rank);
+    else if (source >= 0 && is_back(g, source))
+        fprintf(out,
+                "\nrank %d waits for a message from rank %d that was never sent: rank %d has returned from the tested "
+                "function",
+                rank, source, source);
+    else if (source >= 0 && !g->rank[source].waits) {
         fprintf(out, "\nrank %d waits for a message from rank %d that was never sent: ", rank, source);
         say_state(out, g, source);
     }
+}
+
+static void explain_send(FILE *out, const struct graph *g, int rank, const struct need *n)
+{
+    int dest = n->call->to.world;
+    if (dest < 0)
+        return;
+    if (dest == rank)
+        fprintf(out,
+                "\nrank %d sends to itself, and cannot receive before the send returns: begin the receive first "
+                "(MPI_Irecv), or use MPI_Sendrecv",
+                rank);
+    else if (g->story->rank[dest].finished || is_back(g, dest))
+        fprintf(out, "\nrank %d never receives the message that rank %d sends: it has %s", dest, rank,
+                is_back(g, dest) ? "returned from the tested function" : "left the program");
 }
 
 static void explain_collective(FILE *out, const struct graph *g, int rank, const struct need *n)
@@ -417,21 +445,36 @@ static void explain_cycle(FILE *out, const struct graph *g, const bool *stuck)
         receiving += in_cycle && w->need[0].kind == NEED_MESSAGE;
         sending += in_cycle && w->need[0].kind == NEED_RECEIVER;
     }
-    if (all > 0 && receiving == all)
+    if (all > 1 && receiving == all)
         fputs("\nthey all wait for a message and none of them sends what another waits for: one rank of each pair has "
               "to send first, "
               "or use MPI_Sendrecv",
               out);
-    if (all > 0 && sending == all)
+    if (all > 1 && sending == all)
         fputs("\nthey all send first: a send may wait until the other rank receives (short messages only seem to work, "
               "because they are buffered). Let one rank of each pair receive first, or use MPI_Sendrecv",
               out);
 }
 
-static void say_deadlock(FILE *out, const struct graph *g, const bool *stuck)
+/* Ranks that only wait in main.c for the others are told of last, and explain nothing. */
+static void say_deadlock(FILE *out, const struct graph *g, const bool *all_stuck)
 {
+    bool stuck[MPI_TRACE_MAX_RANKS] = {0}, back[MPI_TRACE_MAX_RANKS] = {0};
+    int stuck_count = 0, back_count = 0;
+    for (int i = 0; i < g->story->ranks; i++) {
+        stuck_count += stuck[i] = all_stuck[i] && !is_back(g, i);
+        back_count += back[i] = all_stuck[i] && is_back(g, i);
+    }
     fputs("deadlock: ", out);
+    if (stuck_count == 0)
+        memcpy(stuck, back, sizeof stuck);
     say_waits(out, g, stuck);
+    if (stuck_count > 0 && back_count > 0) {
+        fputs("; ", out);
+        say_ranks(out, back, g->story->ranks);
+        fprintf(out, " %s returned from the tested function and %s for the others", back_count == 1 ? "has" : "have",
+                back_count == 1 ? "waits" : "wait");
+    }
     bool explained[CALL_COUNT] = {0}; /* a collective is explained once, not by each rank in it */
     for (int i = 0; i < g->story->ranks; i++)
         for (int k = 0; stuck[i] && k < g->rank[i].count; k++) {
@@ -440,9 +483,8 @@ static void say_deadlock(FILE *out, const struct graph *g, const bool *stuck)
                 continue;
             if (n->kind == NEED_MESSAGE)
                 explain_message(out, g, i, n);
-            if (n->kind == NEED_RECEIVER && n->call->to.world >= 0 && g->story->rank[n->call->to.world].finished)
-                fprintf(out, "\nrank %d never receives the message that rank %d sends: it has left the program",
-                        n->call->to.world, i);
+            if (n->kind == NEED_RECEIVER)
+                explain_send(out, g, i, n);
             if (n->kind == NEED_COLLECTIVE && !explained[n->call->function])
                 explain_collective(out, g, i, n);
             if (n->kind != NEED_COLLECTIVE)

@@ -244,25 +244,41 @@ char *mpi_story_objects(struct mpi_story *story, int mark)
     return finish(out, &words);
 }
 
+/* Sent in the same way by the same call? Such messages stand next to each other. */
+static bool same_message(const struct message *a, const struct message *b)
+{
+    return a->source == b->source && a->dest == b->dest && a->comm == b->comm && a->tag == b->tag &&
+           a->call->site == b->call->site;
+}
+
 char *mpi_story_unreceived(struct mpi_story *story, int mark)
 {
     char *words;
-    size_t size;
+    size_t size, told = 0, times = 0, left = 0;
     FILE *out = words_to(&words, &size);
     struct messages m = messages_of(story);
-    size_t left = 0;
-    for (size_t i = 0; i < m.count; i++) {
-        const struct message *x = &m.list[i];
-        if (x->received || x->claimed || !mark_matches(mark, x->call->mark))
+    const struct message *last = NULL;
+    for (size_t i = 0; i <= m.count; i++) {
+        const struct message *x = i < m.count ? &m.list[i] : NULL;
+        if (x && (x->received || x->claimed || !mark_matches(mark, x->call->mark)))
             continue;
-        if (++left > 5)
+        left += x != NULL;
+        if (last && x && same_message(last, x)) {
+            times++;
             continue;
-        fprintf(out, "%sa message was never received: rank %d sent it to rank %d by ", left == 1 ? "" : "\n", x->source,
-                x->dest);
-        say_call(out, story, x->call);
+        }
+        if (last && told <= 5 && times > 1)
+            fprintf(out, ", %zu times", times);
+        if (x && ++told <= 5) {
+            fprintf(out, "%sa message was never received: rank %d sent it to rank %d by ", told == 1 ? "" : "\n",
+                    x->source, x->dest);
+            say_call(out, story, x->call);
+        }
+        last = x;
+        times = 1;
     }
-    if (left > 5)
-        fprintf(out, "\nand %zu more", left - 5);
+    if (told > 5)
+        fprintf(out, "\n%zu messages in all", left);
     free(m.list);
     return finish(out, &words);
 }

@@ -46,8 +46,8 @@ struct mpi_story *run_mpi(struct run *r, const struct launch *how, const char *c
     }
     run_program(r, &watched, args);
     const char *programs = getenv("LAB_PROGRAMS");
-    char *program = text_format("%s/%s/%s", programs ? programs : ".", how->flavour ? how->flavour : "plain",
-                                run_program_name());
+    char *program =
+        text_format("%s/%s/%s", programs ? programs : ".", how->flavour ? how->flavour : "plain", run_program_name());
     struct mpi_story *story = mpi_story_read(".", how->ranks, program);
     free(program);
     return story;
