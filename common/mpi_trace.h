@@ -30,6 +30,18 @@
 /* The calls that follow belong to case mark (MPI_TRACE_OURS: to main.c itself). Not collective, costs nothing. */
 void mpi_trace_mark(int mark);
 
+/* The standard leaves it to the library in which order, in which brackets and in how large pieces it combines the
+   ranks' elements. How MPI_Reduce and MPI_Allreduce do so in the calls that follow, if the program made the operation
+   (MPI_Op_create) and tracing is on: as the library likes, or in one of the other ways that are allowed, chosen by
+   seed. All ranks must have said the same. */
+enum mpi_trace_way {
+    MPI_TRACE_LIBRARY,  /* as the library likes */
+    MPI_TRACE_BRACKETS, /* any two neighbours first; if the operation commutes (MPI_Op_create), in any order */
+    MPI_TRACE_SINGLE,   /* so, and the operation is called for one element at a time */
+    MPI_TRACE_MANY,     /* so, and the operation is called for more elements at a time than the program gave */
+};
+void mpi_trace_combine(enum mpi_trace_way way, uint64_t seed);
+
 /* ---- the file: fixed-size records, no pointers ---- */
 
 /* Every call that is written down. A list, because names and numbers must stay in step. */
@@ -81,6 +93,7 @@ enum mpi_trace_flag {
     MPI_TRACE_POLL = 4,      /* it asked, and there was nothing yet: repeats times in a row */
     MPI_TRACE_COMPLETED = 8, /* not a call: the end of an earlier non-blocking receive (got) */
     MPI_TRACE_BLOCKING = 16, /* it can wait for another rank */
+    MPI_TRACE_OWN_OP = 32,   /* a reduction by an operation that the program made (MPI_Op_create) */
 };
 
 struct mpi_trace_call {

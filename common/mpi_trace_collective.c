@@ -6,25 +6,37 @@
 
 #define UNWRAP(...) __VA_ARGS__
 
-#define COLLECTIVE(name, iname, root, count, type, parameters, arguments)                                              \
+/* perform makes the call; note writes down what is particular to it. */
+#define BLOCKING(name, perform, note, root, count, type, parameters, arguments)                                        \
     int MPI_##name(UNWRAP parameters)                                                                                  \
     {                                                                                                                  \
         struct mpi_trace_call *call = trace_begin(CALL_##name, comm, SITE);                                            \
         if (call)                                                                                                      \
             trace_collective(call, comm, root, count, type);                                                           \
+        note;                                                                                                          \
         trace_blocks(call);                                                                                            \
-        return trace_end(call, PMPI_##name(UNWRAP arguments));                                                         \
-    }                                                                                                                  \
-    int MPI_##iname(UNWRAP parameters, MPI_Request *request)                                                           \
+        return trace_end(call, perform arguments);                                                                     \
+    }
+#define NONBLOCKING(name, note, root, count, type, parameters, arguments)                                              \
+    int MPI_##name(UNWRAP parameters, MPI_Request *request)                                                            \
     {                                                                                                                  \
-        struct mpi_trace_call *call = trace_begin(CALL_##iname, comm, SITE);                                           \
+        struct mpi_trace_call *call = trace_begin(CALL_##name, comm, SITE);                                            \
         if (call)                                                                                                      \
             trace_collective(call, comm, root, count, type);                                                           \
-        int code = PMPI_##iname(UNWRAP arguments, request);                                                            \
+        note;                                                                                                          \
+        int code = PMPI_##name(UNWRAP arguments, request);                                                             \
         if (call && code == MPI_SUCCESS)                                                                               \
             trace_object_add(OBJECT_REQUEST, call, (uint64_t)(uintptr_t)*request, request);                            \
         return trace_end(call, code);                                                                                  \
     }
+
+#define COLLECTIVE(name, iname, root, count, type, parameters, arguments)                                              \
+    BLOCKING(name, PMPI_##name, (void)0, root, count, type, parameters, arguments)                                     \
+    NONBLOCKING(iname, (void)0, root, count, type, parameters, arguments)
+/* The same where the ranks' elements are combined by op; perform: mpi_trace_order.c has its own way of some. */
+#define REDUCTION(name, iname, perform, root, count, type, parameters, arguments)                                      \
+    BLOCKING(name, perform, trace_operation(call, op), root, count, type, parameters, arguments)                       \
+    NONBLOCKING(iname, trace_operation(call, op), root, count, type, parameters, arguments)
 
 /* This rank's own entry of an array that has one for each rank. */
 static int own(const int counts[], MPI_Comm comm)
@@ -88,24 +100,24 @@ COLLECTIVE(Alltoallv, Ialltoallv, -1, sum(in_place(in) ? out_counts : in_counts,
            (const void *in, const int in_counts[], const int in_places[], MPI_Datatype in_type, void *out,
             const int out_counts[], const int out_places[], MPI_Datatype out_type, MPI_Comm comm),
            (in, in_counts, in_places, in_type, out, out_counts, out_places, out_type, comm))
-COLLECTIVE(Reduce, Ireduce, root, count, type,
-           (const void *in, void *out, int count, MPI_Datatype type, MPI_Op op, int root, MPI_Comm comm),
-           (in, out, count, type, op, root, comm))
-COLLECTIVE(Allreduce, Iallreduce, -1, count, type,
-           (const void *in, void *out, int count, MPI_Datatype type, MPI_Op op, MPI_Comm comm),
-           (in, out, count, type, op, comm))
-COLLECTIVE(Scan, Iscan, -1, count, type,
-           (const void *in, void *out, int count, MPI_Datatype type, MPI_Op op, MPI_Comm comm),
-           (in, out, count, type, op, comm))
-COLLECTIVE(Exscan, Iexscan, -1, count, type,
-           (const void *in, void *out, int count, MPI_Datatype type, MPI_Op op, MPI_Comm comm),
-           (in, out, count, type, op, comm))
-COLLECTIVE(Reduce_scatter_block, Ireduce_scatter_block, -1, count, type,
-           (const void *in, void *out, int count, MPI_Datatype type, MPI_Op op, MPI_Comm comm),
-           (in, out, count, type, op, comm))
-COLLECTIVE(Reduce_scatter, Ireduce_scatter, -1, sum(counts, comm), type,
-           (const void *in, void *out, const int counts[], MPI_Datatype type, MPI_Op op, MPI_Comm comm),
-           (in, out, counts, type, op, comm))
+REDUCTION(Reduce, Ireduce, trace_reduce, root, count, type,
+          (const void *in, void *out, int count, MPI_Datatype type, MPI_Op op, int root, MPI_Comm comm),
+          (in, out, count, type, op, root, comm))
+REDUCTION(Allreduce, Iallreduce, trace_allreduce, -1, count, type,
+          (const void *in, void *out, int count, MPI_Datatype type, MPI_Op op, MPI_Comm comm),
+          (in, out, count, type, op, comm))
+REDUCTION(Scan, Iscan, PMPI_Scan, -1, count, type,
+          (const void *in, void *out, int count, MPI_Datatype type, MPI_Op op, MPI_Comm comm),
+          (in, out, count, type, op, comm))
+REDUCTION(Exscan, Iexscan, PMPI_Exscan, -1, count, type,
+          (const void *in, void *out, int count, MPI_Datatype type, MPI_Op op, MPI_Comm comm),
+          (in, out, count, type, op, comm))
+REDUCTION(Reduce_scatter_block, Ireduce_scatter_block, PMPI_Reduce_scatter_block, -1, count, type,
+          (const void *in, void *out, int count, MPI_Datatype type, MPI_Op op, MPI_Comm comm),
+          (in, out, count, type, op, comm))
+REDUCTION(Reduce_scatter, Ireduce_scatter, PMPI_Reduce_scatter, -1, sum(counts, comm), type,
+          (const void *in, void *out, const int counts[], MPI_Datatype type, MPI_Op op, MPI_Comm comm),
+          (in, out, counts, type, op, comm))
 
 /* Each rank pair has a type of its own here, so no size is noted; nor is there a non-blocking wrapper. */
 int MPI_Alltoallw(const void *in, const int in_counts[], const int in_places[], const MPI_Datatype in_types[],

@@ -224,6 +224,17 @@ int MPI_Op_free(MPI_Op *op)
     return trace_end(call, PMPI_Op_free(op));
 }
 
+bool trace_own_operation(MPI_Op op)
+{
+    return trace_file() && trace_object_find(OBJECT_OP, (uint64_t)(uintptr_t)op, NULL) != NULL;
+}
+
+void trace_operation(struct mpi_trace_call *call, MPI_Op op)
+{
+    if (call && trace_own_operation(op))
+        call->flags |= MPI_TRACE_OWN_OP;
+}
+
 /* ---- one-sided communication: counted, no more ---- */
 
 /* Name, parameters, arguments: all the wrappers are alike. */

@@ -28,12 +28,20 @@ void trace_got(struct mpi_trace_call *call, int code, const MPI_Status *status);
 /* A collective: its number on the communicator, its root (-1: none), what this rank gives. */
 void trace_collective(struct mpi_trace_call *call, MPI_Comm comm, int root, int64_t count, MPI_Datatype type);
 
+void trace_operation(struct mpi_trace_call *call, MPI_Op op); /* of a reduction */
+bool trace_own_operation(MPI_Op op);                          /* was it made by MPI_Op_create? */
+
 bool trace_synchronous(void);                         /* LAB_MPI_SYNC */
 void trace_append(const struct mpi_trace_call *call); /* to the ring */
 struct mpi_trace_file *trace_file(void);              /* NULL: tracing is off */
 uint64_t trace_now(void);
 void trace_lock(void);
 void trace_unlock(void);
+
+/* ---- reductions in an order of our own (mpi_trace_order.c); as PMPI_Reduce and PMPI_Allreduce else ---- */
+
+int trace_reduce(const void *in, void *out, int count, MPI_Datatype type, MPI_Op op, int root, MPI_Comm comm);
+int trace_allreduce(const void *in, void *out, int count, MPI_Datatype type, MPI_Op op, MPI_Comm comm);
 
 /* ---- communicators (mpi_trace_comm.c) ---- */
 

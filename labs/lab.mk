@@ -38,7 +38,7 @@ CFLAGS_plain = -O3 -march=native
 CFLAGS_asan  = -O1 -fsanitize=address,undefined -fno-omit-frame-pointer
 CFLAGS_tsan  = -O1 -fsanitize=thread
 # A tail call would hide the student's line from the trace: the callee returns to the caller's caller.
-CFLAGS_mpi   = $(shell mpicc --showme:compile) -fno-optimize-sibling-calls
+CFLAGS_mpi   = $(shell mpicc --showme:compile) -fno-optimize-sibling-calls -fopenmp-simd
 CFLAGS_openmp = -fopenmp
 CFLAGS_opencl = -DCL_TARGET_OPENCL_VERSION=300 -DCL_USE_DEPRECATED_OPENCL_1_2_APIS
 LDLIBS    = $(LDLIBS_$(RUNTIME)) -lm
