@@ -2,6 +2,9 @@
    tells the recorder (ocl_trace.c) of it. Parameters are named as in the standard. */
 #include "ocl_calls.h"
 
+#include <pthread.h>
+#include <unistd.h>
+
 #include "ocl_trace_record.h"
 
 /* A macro, because it must be the wrapper's own return address. */
@@ -21,6 +24,61 @@ static cl_int end_enqueued(const struct ocl_call *call, cl_int code, const cl_ev
     if (code == CL_SUCCESS && event)
         ocl_trace_made(call, "event", *event);
     return ocl_trace_end(call, code, 0);
+}
+
+/* ---- kernels ---- */
+
+/* What a kernel is started with, besides events. */
+struct launch {
+    cl_command_queue queue;
+    cl_kernel kernel;
+    cl_uint dimensions;
+    const size_t *offset, *global, *local;
+};
+
+/* A thread that lets a kernel go when its time has come. */
+static void *let_go(void *gate)
+{
+    usleep(ocl_trace_hold() * 1000);
+    clSetUserEventStatus(gate, CL_COMPLETE);
+    clReleaseEvent(gate);
+    return NULL;
+}
+
+/* The start of a kernel, held back by one more event in its list of those to wait for. */
+static cl_int start_later(const struct launch *l, cl_uint count, const cl_event *list, cl_event *event)
+{
+    enum { MOST = 64 };
+    cl_event all[MOST];
+    cl_context context = NULL;
+    cl_int code;
+    pthread_t thread;
+    clGetCommandQueueInfo(l->queue, CL_QUEUE_CONTEXT, sizeof context, &context, NULL);
+    cl_event gate = count < MOST ? clCreateUserEvent(context, &code) : NULL;
+    if (!gate)
+        return clEnqueueNDRangeKernel(l->queue, l->kernel, l->dimensions, l->offset, l->global, l->local, count, list,
+                                      event);
+    for (cl_uint i = 0; i < count; i++)
+        all[i] = list[i];
+    all[count] = gate;
+    code = clEnqueueNDRangeKernel(l->queue, l->kernel, l->dimensions, l->offset, l->global, l->local, count + 1, all,
+                                  event);
+    if (pthread_create(&thread, NULL, let_go, gate) == 0)
+        pthread_detach(thread);
+    else
+        let_go(gate);
+    return code;
+}
+
+/* Starts a kernel, or does what the environment says instead (ocl_trace.h). */
+static cl_int start_kernel(const struct launch *l, cl_uint count, const cl_event *list, cl_event *event)
+{
+    if (ocl_trace_skips_kernels())
+        return clEnqueueMarkerWithWaitList(l->queue, count, list, event);
+    if (ocl_trace_hold())
+        return start_later(l, count, list, event);
+    return clEnqueueNDRangeKernel(l->queue, l->kernel, l->dimensions, l->offset, l->global, l->local, count, list,
+                                  event);
 }
 
 /* Writes down which device a queue belongs to. */
@@ -542,10 +600,8 @@ cl_int trace_clEnqueueNDRangeKernel(cl_command_queue command_queue, cl_kernel ke
 {
     struct ocl_call call = ocl_trace_begin("clEnqueueNDRangeKernel", SITE);
     note_device(&call, command_queue);
-    cl_int code = ocl_trace_skips_kernels()
-                      ? clEnqueueMarkerWithWaitList(command_queue, num_events_in_wait_list, event_wait_list, event)
-                      : clEnqueueNDRangeKernel(command_queue, kernel, work_dim, global_work_offset, global_work_size,
-                                               local_work_size, num_events_in_wait_list, event_wait_list, event);
+    const struct launch l = {command_queue, kernel, work_dim, global_work_offset, global_work_size, local_work_size};
+    cl_int code = start_kernel(&l, num_events_in_wait_list, event_wait_list, event);
     if (code == CL_SUCCESS && event)
         ocl_trace_made(&call, "event", *event);
     return ocl_trace_end(&call, code, product(global_work_size, work_dim));
@@ -556,9 +612,9 @@ cl_int trace_clEnqueueTask(cl_command_queue command_queue, cl_kernel kernel, cl_
 {
     struct ocl_call call = ocl_trace_begin("clEnqueueTask", SITE);
     note_device(&call, command_queue);
-    cl_int code = ocl_trace_skips_kernels()
-                      ? clEnqueueMarkerWithWaitList(command_queue, num_events_in_wait_list, event_wait_list, event)
-                      : clEnqueueTask(command_queue, kernel, num_events_in_wait_list, event_wait_list, event);
+    const size_t one = 1; /* what clEnqueueTask is, by definition */
+    const struct launch l = {command_queue, kernel, 1, NULL, &one, &one};
+    cl_int code = start_kernel(&l, num_events_in_wait_list, event_wait_list, event);
     if (code == CL_SUCCESS && event)
         ocl_trace_made(&call, "event", *event);
     return ocl_trace_end(&call, code, 1);

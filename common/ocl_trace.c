@@ -22,6 +22,7 @@ static struct {
     uint64_t load_address;
     int phase, index;
     bool skip_kernels;
+    unsigned hold;
 } trace = {.lock = PTHREAD_MUTEX_INITIALIZER, .once = PTHREAD_ONCE_INIT};
 
 /* ---- start ---- */
@@ -50,7 +51,8 @@ static void *map_file(const char *path)
 
 static void start(void)
 {
-    const char *path = getenv("LAB_OCL_TRACE"), *skip = getenv("LAB_OCL_SKIP_KERNELS");
+    const char *path = getenv("LAB_OCL_TRACE"), *skip = getenv("LAB_OCL_SKIP_KERNELS"), *hold = getenv("LAB_OCL_HOLD");
+    trace.hold = hold ? (unsigned)strtoul(hold, NULL, 10) : 0;
     trace.skip_kernels = skip && strcmp(skip, "1") == 0;
     dl_iterate_phdr(note_load_address, &trace.load_address);
     if (!path || !*path)
@@ -69,6 +71,12 @@ void ocl_trace_mark(enum ocl_phase phase, int index)
     pthread_once(&trace.once, start);
     trace.phase = phase;
     trace.index = index;
+}
+
+unsigned ocl_trace_hold(void)
+{
+    pthread_once(&trace.once, start);
+    return trace.hold;
 }
 
 bool ocl_trace_skips_kernels(void)

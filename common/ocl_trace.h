@@ -9,7 +9,9 @@
    a crash. Without LAB_OCL_TRACE nothing is written. ocl_story.h reads the file.
 
    LAB_OCL_SKIP_KERNELS=1 leaves the kernels out: the calls that start one succeed and
-   do nothing. A result that is right all the same was not computed on the device. */
+   do nothing. A result that is right all the same was not computed on the device.
+   LAB_OCL_HOLD=<milliseconds> holds every kernel back for so long, as a slow device
+   would: whoever does not wait for it sees no result. */
 #ifndef OCL_TRACE_H
 #define OCL_TRACE_H
 

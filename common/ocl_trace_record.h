@@ -26,5 +26,6 @@ void ocl_trace_retained(const void *handle);
 void ocl_trace_released(const struct ocl_call *call, const void *handle);
 
 bool ocl_trace_skips_kernels(void);
+unsigned ocl_trace_hold(void); /* milliseconds; 0: kernels start at once */
 
 #endif

@@ -224,8 +224,8 @@ struct product {
     const char *a_path, *x_path, *y_path;
     struct npy A, x; /* as loaded: all runs, one after the other */
     size_t runs, rows, cols;
-    float *now_A, *now_x; /* of the current run */
-    float *y;             /* of all runs, each with GUARD floats before and after */
+    float *now_A, *now_x, *now_y; /* of the current run */
+    float *y;                     /* of all runs, each with GUARD floats before and after */
     struct dmv *d;
 };
 
@@ -246,15 +246,15 @@ static int load(struct product *p, char **paths)
     p->cols = p->A.shape[first + 1];
     p->now_A = allocate(p->rows * p->cols, sizeof(float));
     p->now_x = allocate(p->cols, sizeof(float));
+    p->now_y = allocate(p->rows + 2 * GUARD, sizeof(float));
     p->y = allocate(p->runs * (p->rows + 2 * GUARD), sizeof(float));
-    for (size_t i = 0; i < p->runs * (p->rows + 2 * GUARD); i++)
-        p->y[i] = NAN; /* what stands in y before does not matter */
     return EXIT_SUCCESS;
 }
 
+/* y of one run, with its guards. */
 static float *y_of(const struct product *p, size_t run)
 {
-    return p->y + run * (p->rows + 2 * GUARD) + GUARD;
+    return p->y + run * (p->rows + 2 * GUARD);
 }
 
 static int run_once(struct product *p, size_t run)
@@ -262,9 +262,12 @@ static int run_once(struct product *p, size_t run)
     size_t size = p->rows * p->cols;
     memcpy(p->now_A, (float *)p->A.data + run * size, size * sizeof(float));
     memcpy(p->now_x, (float *)p->x.data + run * p->cols, p->cols * sizeof(float));
+    for (size_t i = 0; i < p->rows + 2 * GUARD; i++)
+        p->now_y[i] = NAN; /* what stands in y before does not matter */
     mark(OCL_RUN);
-    int result = dmv_run(p->d, p->now_A, p->rows, p->now_x, y_of(p, run));
+    int result = dmv_run(p->d, p->now_A, p->rows, p->now_x, p->now_y + GUARD);
     int reason = errno;
+    memcpy(y_of(p, run), p->now_y, (p->rows + 2 * GUARD) * sizeof(float)); /* as it is now, not later */
     mark(OCL_OURS);
     errno = reason;
     return result == 0 ? EXIT_SUCCESS : failed("dmv_run");
@@ -326,7 +329,7 @@ static int save(const struct product *p)
     bool one = p->A.ndim == 2;
     float *y = allocate(p->runs * width, sizeof *y);
     for (size_t run = 0; run < p->runs; run++)
-        memcpy(y + run * width, y_of(p, run) - guard, width * sizeof *y);
+        memcpy(y + run * width, y_of(p, run) + GUARD - guard, width * sizeof *y);
     int bad = npy_save(p->y_path, NPY_F4, one ? 1 : 2, one ? shape + 1 : shape, y);
     if (!bad && options.write_back)
         bad = npy_save(p->a_path, NPY_F4, 2, (size_t[]){p->rows, p->cols}, p->now_A) != 0 ||
@@ -350,6 +353,7 @@ static int multiply_files(char **paths, size_t count)
         npy_free(&p[i].x);
         free(p[i].now_A);
         free(p[i].now_x);
+        free(p[i].now_y);
         free(p[i].y);
     }
     free(p);
