@@ -13,13 +13,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from grader import course
 from grader.course import Course, CourseError, Trouble
 
+if TYPE_CHECKING:
+    from grader import practice
+
 MODULES = ("numpy", "rich", "jinja2")
 TRIED = "GRADER_PYTHON_TRIED"  # set when this interpreter was chosen, so that the search ends
-MAX_SEED = 1 << 31
+MAX_SEED = 1 << 31  # as in single.py, which needs modules that the start may lack
 
 Arguments = argparse.Namespace
 
@@ -124,6 +128,61 @@ def run_check(arguments: Arguments, labs: Course) -> int:
     return single.check_one(labs, order, terminal.make_console())
 
 
+def options_practice(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("lab", help="01-pool, or 1")
+    parser.add_argument(
+        "dir", type=Path, nargs="?", help="where the files are (default: the lab's own folder)"
+    )
+    text = "limits: run without the sandbox (default: auto, with it where it can be had)"
+    parser.add_argument("--sandbox", choices=("auto", "limits"), default="auto", help=text)
+
+
+def options_watch(parser: argparse.ArgumentParser) -> None:
+    options_practice(parser)
+    parser.add_argument(
+        "--rounds", type=at_least_one, metavar="N", help="end after so many checks (default: never)"
+    )
+
+
+def options_lab(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("lab", help="01-pool, or 1")
+
+
+def run_hint(arguments: Arguments, labs: Course) -> int:
+    from grader import practice, terminal
+
+    return practice.hint(practice_place(arguments, labs), terminal.make_console())
+
+
+def run_watch(arguments: Arguments, labs: Course) -> int:
+    from grader import practice, terminal
+
+    place = practice_place(arguments, labs)
+    return practice.watch(place, terminal.make_console(), arguments.rounds)
+
+
+def run_progress(arguments: Arguments, labs: Course) -> int:
+    from grader import practice, terminal
+
+    return practice.progress(labs, terminal.make_console())
+
+
+def run_reset(arguments: Arguments, labs: Course) -> int:
+    from grader import practice, terminal
+
+    return practice.reset(labs, course.find_lab(labs, arguments.lab), terminal.make_console())
+
+
+def practice_place(arguments: Arguments, labs: Course) -> practice.Place:
+    from grader import practice
+
+    lab = course.find_lab(labs, arguments.lab)
+    folder = arguments.dir if arguments.dir is not None else lab.folder
+    if not folder.exists():
+        raise CourseError(f"{folder} is not there")
+    return practice.Place(labs, lab, folder, arguments.sandbox)
+
+
 def options_facts(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("lab", help="01-pool, or 1")
 
@@ -162,6 +221,27 @@ VERBS = {
         "python3 -m grader check 01-pool solutions/01-pool",
         options_check,
         run_check,
+    ),
+    "hint": Verb(
+        "the next hint for the first failing test",
+        "python3 -m grader hint 01-pool",
+        options_practice,
+        run_hint,
+    ),
+    "watch": Verb(
+        "check again at every save",
+        "python3 -m grader watch 01-pool",
+        options_watch,
+        run_watch,
+    ),
+    "progress": Verb(
+        "how far you are in each lab", "python3 -m grader progress", no_options, run_progress
+    ),
+    "reset": Verb(
+        "put a lab's skeleton back, and keep what was there",
+        "python3 -m grader reset 01-pool",
+        options_lab,
+        run_reset,
     ),
     "list": Verb("list the labs", "python3 -m grader list", no_options, run_list, False),
     "facts": Verb(

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shlex
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from threading import Event
 
@@ -20,6 +23,9 @@ from grader.pipeline import Graded, Machine, grade_submission
 from grader.sandbox import NoSandbox, Sandbox, claimed_uids, probe
 from grader.score import Marking
 from grader.workplace import build_folder, locked, make_machine, temporary_folder
+
+
+MAX_SEED = 1 << 31
 
 
 @dataclass(frozen=True)
@@ -36,12 +42,7 @@ class Order:
 
 def check_one(course: Course, order: Order, console: Console) -> int:
     """Returns the exit status: 0 when the submission was graded, whatever its marks; else 1."""
-    with temporary_folder() as folder:
-        machine = boxed(make_machine("bwrap", folder, Event()), order.sandbox)
-        graded = run(course, order, machine, folder, console)
-        keep_work(
-            folder / "job" / "work", build_folder(course.root, folder) / order.lab.name / "work"
-        )
+    graded = run_alone(course, order, console, show=not order.json)
     if order.json:
         sys.stdout.write(report.to_json(graded.result))
     else:
@@ -49,6 +50,44 @@ def check_one(course: Course, order: Order, console: Console) -> int:
         if graded.staff_log:
             terminal.say(console, graded.staff_log, "dim")
     return 1 if graded.result.status == "ungradable" else 0
+
+
+def run_alone(course: Course, order: Order, console: Console, show: bool) -> Graded:
+    """Checks one submission in a workplace of its own; show: a line for each test as it ends."""
+    with temporary_folder() as folder:
+        machine = boxed(make_machine("bwrap", folder, Event()), order.sandbox)
+        graded = run(course, order, machine, folder, console if show else None)
+        keep_work(
+            folder / "job" / "work", build_folder(course.root, folder) / order.lab.name / "work"
+        )
+    if not order.test and order.place.resolve() == order.lab.folder.resolve():
+        keep_result(course, order.lab, graded)
+    return graded
+
+
+def last_file(course: Course, lab: Lab) -> Path:
+    """Where the result of the last full check of the files in the lab's own folder lies."""
+    return course.root / "build" / lab.name / "last.json"
+
+
+def keep_result(course: Course, lab: Lab, graded: Graded) -> None:
+    try:
+        report.write_whole(
+            last_file(course, lab),
+            report.to_json(graded.result).encode("utf-8", "backslashreplace"),
+        )
+    except OSError:
+        pass  # a course that is read-only for its reader: hint and progress then check again
+
+
+def sha256_now(lab: Lab, place: Path) -> str:
+    """The hash of the files as they are now, as in a result; "" if they cannot be taken."""
+    with tempfile.TemporaryDirectory() as folder:
+        return intake.take_one(lab, place, Path(folder) / "submission").sha256
+
+
+def new_seed() -> int:
+    return secrets.randbelow(MAX_SEED)
 
 
 def boxed(machine: Machine, wanted: str) -> Machine:
@@ -62,13 +101,15 @@ def boxed(machine: Machine, wanted: str) -> Machine:
     return Machine(Sandbox("limits", machine.sandbox.etc), machine.env, machine.stop)
 
 
-def run(course: Course, order: Order, machine: Machine, folder: Path, console: Console) -> Graded:
+def run(
+    course: Course, order: Order, machine: Machine, folder: Path, console: Console | None
+) -> Graded:
     build = build_folder(course.root, folder)
     with locked(build / ".lock"):
         given = build_given(course, order.lab, build, folder / "given", machine.env)
     submission = intake.take_one(order.lab, order.place, folder / "submission")
     marking = Marking(lab_sha256(course.root, order.lab), order.seed, again(order))
-    show = None if order.json else lambda test, verdict: terminal.test_line(console, test, verdict)
+    show = partial(terminal.test_line, console) if console else None
     with claimed_uids(1) as uids:
         uid = uids[0] if machine.sandbox.kind == "bwrap" else None
         only = needed(order.lab, order.test)

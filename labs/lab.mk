@@ -36,7 +36,7 @@ WARNINGS  = -Wall -Wextra -Wpedantic -Wshadow -Wconversion
 CFLAGS    = -std=gnu17 -D_GNU_SOURCE -g $(WARNINGS) $(CFLAGS_$(FLAVOUR)) $(CFLAGS_$(RUNTIME))
 CFLAGS_plain = -O3 -march=native
 CFLAGS_asan  = -O1 -fsanitize=address,undefined -fno-omit-frame-pointer
-CFLAGS_tsan  = -O1 -fsanitize=thread
+CFLAGS_tsan  = -O0 -fsanitize=thread
 # A tail call would hide the student's line from the trace: the callee returns to the caller's caller.
 CFLAGS_mpi   = $(shell mpicc --showme:compile) -fno-optimize-sibling-calls -fopenmp-simd
 CFLAGS_openmp = -fopenmp
@@ -144,7 +144,15 @@ demo: given $(OUT)/plain/$(PROGRAM)
 check:
 	@$(GRADER) check $(LAB) $(SUBMIT) $(if $(TEST),--test $(TEST)) $(if $(SEED),--seed $(SEED))
 
+# The next hint for the first failing test; a check at every save; the skeleton again.
+hint watch:
+	@$(GRADER) $@ $(LAB) $(SUBMIT)
+reset:
+	@$(GRADER) reset $(LAB)
+progress:
+	@$(GRADER) progress
+
 clean:
 	rm -rf $(OUT) $(GIVEN)
 
-.PHONY: all given objects link suite demo check clean
+.PHONY: all given objects link suite demo check hint watch reset progress clean
