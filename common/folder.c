@@ -2,13 +2,15 @@
 #include "folder.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <ftw.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { MAX_ENTRIES = 100000 };
+enum { MAX_ENTRIES = 100000, MAX_DEPTH = 64 };
 
 void folder_names(const char *path, struct words *list)
 {
@@ -40,10 +42,18 @@ static struct {
     int entries;
 } sum;
 
+/* What cannot be looked into (a folder that its maker closed, or one that is too deep) may
+   hold any amount, and counts as too much. A file that is just gone counts nothing. */
 static int add_entry(const char *path, const struct stat *info, int type, struct FTW *level)
 {
-    (void)path, (void)type, (void)level;
-    sum.bytes += (size_t)info->st_blocks * 512;
+    struct stat again;
+    bool gone = type == FTW_NS && lstat(path, &again) != 0 && errno == ENOENT;
+    if (gone)
+        return 0;
+    if (type == FTW_NS || type == FTW_DNR || level->level > MAX_DEPTH)
+        sum.bytes = sum.limit + 1;
+    else
+        sum.bytes += (size_t)info->st_blocks * 512;
     return sum.bytes > sum.limit || ++sum.entries > MAX_ENTRIES;
 }
 

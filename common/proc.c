@@ -38,7 +38,8 @@ bool proc_read(pid_t pid, struct proc *p)
     *p = (struct proc){.pid = pid, .parent = parent, .state = state};
     snprintf(p->name, sizeof p->name, "%.15s", open + 1);
     unsigned long total, resident, shared;
-    if (read_small(pid, "statm", text, sizeof text) > 0 && sscanf(text, "%lu %lu %lu", &total, &resident, &shared) == 3) {
+    if (read_small(pid, "statm", text, sizeof text) > 0 &&
+        sscanf(text, "%lu %lu %lu", &total, &resident, &shared) == 3) {
         size_t page = (size_t)sysconf(_SC_PAGESIZE);
         p->resident = resident * page;
         p->shared = shared * page;
@@ -146,18 +147,35 @@ bool proc_runs(pid_t pid)
     return runs;
 }
 
-size_t proc_nameless_bytes(pid_t pid)
+bool proc_nameless_bytes(pid_t pid, size_t *bytes)
 {
     char path[64];
     snprintf(path, sizeof path, "/proc/%d/fd", (int)pid);
     DIR *dir = opendir(path);
-    size_t bytes = 0;
+    if (!dir)
+        return false;
     struct stat info;
-    for (struct dirent *entry; dir && (entry = readdir(dir));)
+    for (struct dirent *entry; (entry = readdir(dir));)
         if (fstatat(dirfd(dir), entry->d_name, &info, 0) == 0 && S_ISREG(info.st_mode) && info.st_nlink == 0)
-            bytes += (size_t)info.st_blocks * 512;
-    if (dir)
-        closedir(dir);
+            *bytes += (size_t)info.st_blocks * 512;
+    closedir(dir);
+    return true;
+}
+
+/* Columns of /proc/sysvipc/shm (proc(5)): the 7th is the number of processes that have the
+   segment attached, the 15th its bytes in memory. */
+size_t proc_unattached_bytes(void)
+{
+    char line[512];
+    size_t bytes = 0, resident;
+    unsigned long attached;
+    FILE *f = fopen("/proc/sysvipc/shm", "re");
+    while (f && fgets(line, sizeof line, f))
+        if (sscanf(line, "%*d %*d %*o %*u %*d %*d %lu %*u %*u %*u %*u %*u %*u %*u %zu", &attached, &resident) == 2 &&
+            attached == 0)
+            bytes += resident;
+    if (f)
+        fclose(f);
     return bytes;
 }
 

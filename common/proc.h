@@ -8,7 +8,7 @@
 
 struct proc {
     pid_t pid, parent;
-    char state;            /* R, S, D, Z, T, ... */
+    char state; /* R, S, D, Z, T, ... */
     char name[16];
     size_t resident, shared; /* bytes */
 };
@@ -25,7 +25,7 @@ bool proc_descends(const struct proc *list, size_t count, const struct proc *p, 
 /* The system call that pid waits in, or -1. */
 long proc_syscall(pid_t pid);
 
-/* Its share of the memory in bytes, shared pages divided by their users; 0 if unknown. */
+/* Its share of the memory in bytes, shared pages divided by their users; 0 if unknown: a process can hide it. */
 size_t proc_share(pid_t pid);
 
 /* Open descriptors; -1 if the process is gone. */
@@ -34,8 +34,12 @@ int proc_descriptors(pid_t pid);
 /* Does any of its threads run, or wait for the disk? If not, it waits for somebody or something else. */
 bool proc_runs(pid_t pid);
 
-/* Bytes on the disk of the files that pid has open and that have no name any more. */
-size_t proc_nameless_bytes(pid_t pid);
+/* Adds to *bytes what the files hold on the disk that pid has open and that have no name any
+   more. False if that cannot be seen: it ended just now, or hides its descriptors. */
+bool proc_nameless_bytes(pid_t pid, size_t *bytes);
+
+/* Bytes of System V shared memory that nobody has attached, and that so counts for no process. */
+size_t proc_unattached_bytes(void);
 
 /* Direct children of pid: those that live, and those that ended and were not waited for. */
 void proc_children(pid_t pid, int *living, int *zombies);

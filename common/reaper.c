@@ -38,7 +38,6 @@ struct limits {
     bool allow_ptrace;
 };
 
-
 static _Noreturn void die(const char *what)
 {
     fprintf(stderr, "reaper: %s: %s\n", what, strerror(errno));
@@ -50,13 +49,12 @@ static _Noreturn void die(const char *what)
 /* All descendants that are not ourselves, malloc'd; *count of them. */
 static struct proc *descendants(size_t *count)
 {
-    size_t all, kept = 0;
+    size_t all = 0, kept = 0;
     struct proc *list = proc_list(&all);
-    *count = 0;
-    if (!list)
-        return NULL;
     struct proc *ours = malloc((all ? all : 1) * sizeof *ours);
-    for (size_t i = 0; ours && i < all; i++)
+    if (!list || !ours)
+        die("cannot see the processes"); /* and must not take that for their absence */
+    for (size_t i = 0; i < all; i++)
         if (list[i].pid != getpid() && (getpid() == 1 || proc_descends(list, all, &list[i], getpid())))
             ours[kept++] = list[i];
     free(list);
@@ -97,25 +95,37 @@ static void end_all(void)
 }
 
 /* Memory of all processes in bytes. The cheap sum counts pages that a fork shares
-   several times, so only when that is over the limit is the exact share added up. */
+   several times, so only when that is over the limit is the exact share added up.
+   Where a process hides its share (it is not "dumpable"), all of it counts. */
 static size_t memory_used(const struct proc *list, size_t count, size_t limit)
 {
-    size_t sum = 0, exact = 0;
+    /* System V segments are the sandbox's own only where the processes are, too. */
+    size_t unattached = getpid() == 1 ? proc_unattached_bytes() : 0, sum = unattached, exact = unattached;
     for (size_t i = 0; i < count; i++)
         sum += list[i].resident;
     if (sum <= limit)
         return sum;
-    for (size_t i = 0; i < count; i++)
-        exact += proc_share(list[i].pid);
+    for (size_t i = 0; i < count; i++) {
+        size_t share = proc_share(list[i].pid);
+        exact += share ? share : list[i].resident;
+    }
     return exact;
 }
 
+/* A process that ends cannot be looked into for a moment. One that cannot be looked into for
+   longer hides its descriptors, and may write any amount behind them. */
 static size_t disk_used(const struct proc *list, size_t count, size_t limit)
 {
-    size_t bytes = folder_bytes(".", limit);
+    static const double moment = 1;
+    static double seen_all; /* when every process could last be looked into */
+    const char *cache = getenv("POCL_CACHE_DIR");
+    size_t bytes = folder_bytes(".", limit) + (cache && getpid() == 1 ? folder_bytes(cache, limit) : 0);
+    bool all = true;
     for (size_t i = 0; i < count && bytes <= limit; i++)
-        bytes += proc_nameless_bytes(list[i].pid);
-    return bytes;
+        all &= list[i].state == 'Z' || proc_nameless_bytes(list[i].pid, &bytes);
+    if (all || seen_all == 0)
+        seen_all = seconds_now();
+    return seconds_now() - seen_all > moment ? limit + 1 : bytes;
 }
 
 static enum reaper_stop over_limit(const struct limits *limits, struct reaper_report *report)
@@ -239,35 +249,58 @@ static void add_usage(struct reaper_report *report)
 {
     struct rusage u;
     getrusage(RUSAGE_CHILDREN, &u);
-    report->cpu_seconds = (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
-                          1e-6 * (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec);
+    report->cpu_seconds =
+        (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) + 1e-6 * (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec);
     report->max_rss_kib = u.ru_maxrss;
 }
 
 static char **parse(int argc, char **argv, struct limits *limits, int *report_fd)
 {
     static const struct option options[] = {
-        {"report", required_argument, NULL, 'r'},  {"seconds", required_argument, NULL, 's'},
-        {"grace", required_argument, NULL, 'g'},   {"env", required_argument, NULL, 'e'},
-        {"memory", required_argument, NULL, 'm'},  {"processes", required_argument, NULL, 'p'},
-        {"files", required_argument, NULL, 'f'},   {"file-size", required_argument, NULL, 'z'},
-        {"cpu", required_argument, NULL, 'c'},     {"disk", required_argument, NULL, 'd'},
-        {"allow-ptrace", no_argument, NULL, 'a'},  {NULL, 0, NULL, 0},
+        {"report", required_argument, NULL, 'r'}, {"seconds", required_argument, NULL, 's'},
+        {"grace", required_argument, NULL, 'g'},  {"env", required_argument, NULL, 'e'},
+        {"memory", required_argument, NULL, 'm'}, {"processes", required_argument, NULL, 'p'},
+        {"files", required_argument, NULL, 'f'},  {"file-size", required_argument, NULL, 'z'},
+        {"cpu", required_argument, NULL, 'c'},    {"disk", required_argument, NULL, 'd'},
+        {"allow-ptrace", no_argument, NULL, 'a'}, {NULL, 0, NULL, 0},
     };
     for (int c; (c = getopt_long(argc, argv, "+", options, NULL)) != -1;) {
         switch (c) {
-        case 'r': *report_fd = atoi(optarg); break;
-        case 's': limits->seconds = strtod(optarg, NULL); break;
-        case 'g': limits->grace = strtod(optarg, NULL); break;
-        case 'e': putenv(optarg); break;
-        case 'm': limits->memory = strtoul(optarg, NULL, 10) << 20; break;
-        case 'p': limits->processes = strtoul(optarg, NULL, 10); break;
-        case 'f': limits->files = strtoul(optarg, NULL, 10); break;
-        case 'z': limits->file_size = strtoul(optarg, NULL, 10) << 20; break;
-        case 'a': limits->allow_ptrace = true; break;
-        case 'd': limits->disk = strtoul(optarg, NULL, 10) << 20; break;
-        case 'c': limits->cpu = strtoul(optarg, NULL, 10); break;
-        default: exit(125);
+        case 'r':
+            *report_fd = atoi(optarg);
+            break;
+        case 's':
+            limits->seconds = strtod(optarg, NULL);
+            break;
+        case 'g':
+            limits->grace = strtod(optarg, NULL);
+            break;
+        case 'e':
+            putenv(optarg);
+            break;
+        case 'm':
+            limits->memory = strtoul(optarg, NULL, 10) << 20;
+            break;
+        case 'p':
+            limits->processes = strtoul(optarg, NULL, 10);
+            break;
+        case 'f':
+            limits->files = strtoul(optarg, NULL, 10);
+            break;
+        case 'z':
+            limits->file_size = strtoul(optarg, NULL, 10) << 20;
+            break;
+        case 'a':
+            limits->allow_ptrace = true;
+            break;
+        case 'd':
+            limits->disk = strtoul(optarg, NULL, 10) << 20;
+            break;
+        case 'c':
+            limits->cpu = strtoul(optarg, NULL, 10);
+            break;
+        default:
+            exit(125);
         }
     }
     if (optind == argc || *report_fd < 0) {
@@ -294,7 +327,8 @@ int main(int argc, char **argv)
     sigset_t signals, old_mask;
     sigemptyset(&signals);
     sigaddset(&signals, SIGCHLD);
-    sigaddset(&signals, SIGTERM);
+    if (getpid() != 1) /* in the sandbox it could only come from inside */
+        sigaddset(&signals, SIGTERM);
     sigprocmask(SIG_BLOCK, &signals, &old_mask);
 
     pid_t pid = start(program, &limits, &old_mask);

@@ -13,15 +13,68 @@
 /* Other processes' memory, namespaces and mounts, the kernel itself, and interfaces
    with a history of holes. */
 static const char *const denied[] = {
-    "process_vm_readv", "process_vm_writev", "kcmp", "pidfd_getfd", "process_madvise",
-    "mount", "umount2", "pivot_root", "chroot", "unshare", "setns", "fsopen", "fsmount", "fspick", "fsconfig",
-    "move_mount", "open_tree", "mount_setattr", "open_by_handle_at", "name_to_handle_at",
-    "add_key", "request_key", "keyctl", "bpf", "perf_event_open", "userfaultfd", "fanotify_init", "lookup_dcookie",
-    "io_uring_setup", "io_uring_enter", "io_uring_register", "vmsplice",
-    "init_module", "finit_module", "delete_module", "kexec_load", "kexec_file_load", "reboot", "swapon", "swapoff",
-    "acct", "quotactl", "quotactl_fd", "syslog", "nfsservctl", "vhangup", "uselib", "ustat", "sysfs", "_sysctl",
-    "settimeofday", "clock_settime", "clock_adjtime", "adjtimex", "stime", "sethostname", "setdomainname",
-    "ioperm", "iopl", "modify_ldt", "move_pages", "migrate_pages",
+    "process_vm_readv",
+    "process_vm_writev",
+    "kcmp",
+    "pidfd_getfd",
+    "process_madvise",
+    "mount",
+    "umount2",
+    "pivot_root",
+    "chroot",
+    "unshare",
+    "setns",
+    "fsopen",
+    "fsmount",
+    "fspick",
+    "fsconfig",
+    "move_mount",
+    "open_tree",
+    "mount_setattr",
+    "open_by_handle_at",
+    "name_to_handle_at",
+    "add_key",
+    "request_key",
+    "keyctl",
+    "bpf",
+    "perf_event_open",
+    "userfaultfd",
+    "fanotify_init",
+    "lookup_dcookie",
+    "io_uring_setup",
+    "io_uring_enter",
+    "io_uring_register",
+    "vmsplice",
+    "init_module",
+    "finit_module",
+    "delete_module",
+    "kexec_load",
+    "kexec_file_load",
+    "reboot",
+    "swapon",
+    "swapoff",
+    "acct",
+    "quotactl",
+    "quotactl_fd",
+    "syslog",
+    "nfsservctl",
+    "vhangup",
+    "uselib",
+    "ustat",
+    "sysfs",
+    "_sysctl",
+    "settimeofday",
+    "clock_settime",
+    "clock_adjtime",
+    "adjtimex",
+    "stime",
+    "sethostname",
+    "setdomainname",
+    "ioperm",
+    "iopl",
+    "modify_ldt",
+    "move_pages",
+    "migrate_pages",
 };
 
 /* Sockets that are not for talking to this machine's own processes. AF_NETLINK is how mpirun
@@ -37,6 +90,21 @@ static int deny_odd_sockets(scmp_filter_ctx filter, uint32_t action)
         if (!known)
             bad |= seccomp_rule_add(filter, action, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)family));
     }
+    return bad;
+}
+
+/* The reaper is process 1 and has the program's user id, which is all that these calls ask for.
+   It must not be slowed down, nor lose its descriptors: without /proc it would see nothing. */
+static int protect_reaper(scmp_filter_ctx filter, uint32_t action)
+{
+    static const char *const about_process[] = {"sched_setaffinity", "sched_setscheduler", "sched_setparam",
+                                                "sched_setattr"};
+    int bad = seccomp_rule_add(filter, action, SCMP_SYS(prlimit64), 1, SCMP_A0(SCMP_CMP_NE, 0)) |
+              seccomp_rule_add(filter, action, SCMP_SYS(setpriority), 1, SCMP_A1(SCMP_CMP_NE, 0)) |
+              seccomp_rule_add(filter, action, SCMP_SYS(ioprio_set), 1, SCMP_A1(SCMP_CMP_EQ, 1));
+    for (size_t i = 0; i < sizeof about_process / sizeof *about_process; i++)
+        bad |= seccomp_rule_add(filter, action, seccomp_syscall_resolve_name(about_process[i]), 1,
+                                SCMP_A0(SCMP_CMP_EQ, 1));
     return bad;
 }
 
@@ -67,7 +135,7 @@ int filter_system_calls(bool allow_ptrace)
     if (!allow_ptrace)
         bad |= seccomp_rule_add(filter, action, SCMP_SYS(ptrace), 0);
     bad |= seccomp_rule_add(filter, action, SCMP_SYS(ioctl), 1, SCMP_A1(SCMP_CMP_EQ, TIOCSTI));
-    bad |= deny_odd_sockets(filter, action) | deny_user_namespaces(filter, action);
+    bad |= deny_odd_sockets(filter, action) | protect_reaper(filter, action) | deny_user_namespaces(filter, action);
     if (!bad)
         bad = seccomp_load(filter);
     seccomp_release(filter);
