@@ -351,7 +351,8 @@ static bool is_back(const struct graph *g, int rank)
     return g->rank[rank].waits && g->rank[rank].call->mark < 0;
 }
 
-static void explain_message(FILE *out, const struct graph *g, int rank, const struct need *n)
+/* True: a message was sent, but not the one that is waited for; nothing more need be said. */
+static bool explain_message(FILE *out, const struct graph *g, int rank, const struct need *n)
 {
     char wanted[32], sent[32];
     for (size_t i = 0; i < g->messages.count; i++) {
@@ -368,7 +369,7 @@ static void explain_message(FILE *out, const struct graph *g, int rank, const st
         say_call(out, g->story, m->call);
         if (m->comm != n->call->comm)
             fprintf(out, "; but rank %d receives on another communicator", rank);
-        return;
+        return true;
     }
     int source = n->call->from.world;
     if (source == rank)
@@ -382,6 +383,7 @@ static void explain_message(FILE *out, const struct graph *g, int rank, const st
         fprintf(out, "\nrank %d waits for a message from rank %d that was never sent: ", rank, source);
         say_state(out, g, source);
     }
+    return false;
 }
 
 static void explain_send(FILE *out, const struct graph *g, int rank, const struct need *n)
@@ -389,7 +391,7 @@ static void explain_send(FILE *out, const struct graph *g, int rank, const struc
     int dest = n->call->to.world;
     if (dest < 0)
         return;
-    if (dest == rank)
+    if (dest == rank && !n->call->from.used)
         fprintf(out,
                 "\nrank %d sends to itself, and cannot receive before the send returns: begin the receive first "
                 "(MPI_Irecv), or use MPI_Sendrecv",
@@ -443,7 +445,7 @@ static void explain_cycle(FILE *out, const struct graph *g, const bool *stuck)
             w->need[0].kind == NEED_MESSAGE ? &w->need[0].call->from : &w->need[0].call->to;
         bool in_cycle = peer->used && (peer->world >= 0 ? stuck[peer->world] : true);
         receiving += in_cycle && w->need[0].kind == NEED_MESSAGE;
-        sending += in_cycle && w->need[0].kind == NEED_RECEIVER;
+        sending += in_cycle && w->need[0].kind == NEED_RECEIVER && !w->need[0].call->from.used;
     }
     if (all > 1 && receiving == all)
         fputs("\nthey all wait for a message and none of them sends what another waits for: one rank of each pair has "
@@ -475,14 +477,14 @@ static void say_deadlock(FILE *out, const struct graph *g, const bool *all_stuck
         fprintf(out, " %s returned from the tested function and %s for the others", back_count == 1 ? "has" : "have",
                 back_count == 1 ? "waits" : "wait");
     }
-    bool explained[CALL_COUNT] = {0}; /* a collective is explained once, not by each rank in it */
+    bool astray = false, explained[CALL_COUNT] = {0}; /* a collective is explained once, not by each rank in it */
     for (int i = 0; i < g->story->ranks; i++)
         for (int k = 0; stuck[i] && k < g->rank[i].count; k++) {
             const struct need *n = &g->rank[i].need[k];
             if (can_be_met(g, i, n))
                 continue;
             if (n->kind == NEED_MESSAGE)
-                explain_message(out, g, i, n);
+                astray = explain_message(out, g, i, n) || astray;
             if (n->kind == NEED_RECEIVER)
                 explain_send(out, g, i, n);
             if (n->kind == NEED_COLLECTIVE && !explained[n->call->function])
@@ -494,7 +496,8 @@ static void say_deadlock(FILE *out, const struct graph *g, const bool *all_stuck
             if (other >= 0)
                 explained[partner(g, other, n->call)->function] = true;
         }
-    explain_cycle(out, g, stuck);
+    if (!astray)
+        explain_cycle(out, g, stuck);
 }
 
 static void say_busy(FILE *out, const struct graph *g)
