@@ -65,12 +65,12 @@ static int rank, ranks;
 static _Noreturn void die(const char *format, ...) __attribute__((format(printf, 1, 2)));
 static _Noreturn void die(const char *format, ...)
 {
+    char text[1000];
     va_list args;
     va_start(args, format);
-    fprintf(stderr, "rank %d: ", rank);
-    vfprintf(stderr, format, args);
-    fputc('\n', stderr);
+    vsnprintf(text, sizeof text, format, args);
     va_end(args);
+    fprintf(stderr, "rank %d: %s\n", rank, text); /* in one piece: other ranks may be writing too */
     MPI_Abort(MPI_COMM_WORLD, EXIT_FAILURE);
     abort(); /* not reached */
 }
