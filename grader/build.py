@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 
-from grader import process, sandbox
+from grader import elf, process, sandbox
 from grader.course import Course, Lab, Trouble, facts
 from grader.sandbox import Bind, Sandbox
 
@@ -170,7 +170,17 @@ def inside(given: Given, place: Place) -> tuple[str, str, str]:
     return str(given.course), str(place.submission), str(place.out)
 
 
-def make(given: Given, place: Place, goal: str, stop: Event | None) -> process.Outcome:
+def object_files(given: Given, place: Place) -> list[str]:
+    """The compiled files, as a build command sees them."""
+    out, lab = inside(given, place)[2], given.lab
+    sources = [name for name in lab.submit if name.endswith(".c")]
+    return [f"{out}/{flavour}/{name[:-2]}.o" for flavour in lab.flavours for name in sources]
+
+
+def make(
+    given: Given, place: Place, goal: str, stop: Event | None, keep: Sequence[str] = ()
+) -> process.Outcome:
+    """Runs make; files to keep are not made again, however old they look."""
     course, submission, out = inside(given, place)
     lab = given.lab.name
     words = ["make", "-s", "--no-print-directory", "-C", f"{course}/labs/{lab}", f"LAB={lab}"]
@@ -180,6 +190,7 @@ def make(given: Given, place: Place, goal: str, stop: Event | None) -> process.O
         f"GIVEN={course}/given",
         f"FACTS={course}/facts.mk",
     ]
+    words += [f"--old-file={file}" for file in keep]
     return run_inside(given, place, [*words, goal], stop)
 
 
@@ -210,8 +221,11 @@ def compile_objects(given: Given, place: Place, stop: Event | None = None) -> Bu
 
 
 def link_programs(given: Given, place: Place, stop: Event | None = None) -> Built:
-    """Links the compiled files with ours, in every flavour."""
-    outcome = make(given, place, "link", stop)
+    """Links the compiled files with ours, in every flavour.
+
+    Never compiles again: a file that includes one of /proc always looks newer than its object,
+    and what is linked has to be what was screened."""
+    outcome = make(given, place, "link", stop, keep=object_files(given, place))
     log = for_students(outcome.output, given, place)
     if outcome.status == 0 and not outcome.timed_out:
         return Built(True, "", "", log)
@@ -256,10 +270,23 @@ def limit_hit(outcome: process.Outcome) -> str:
 # ---- binutils, for screen ----
 
 
+# The listing may be longer than what is kept of an output, so what is looked for is found here:
+# the first instruction that calls the kernel, with the last source line above it.
+FIND_CALL = r"""{ objdump -dl --no-show-raw-insn "$1" || echo failed; } 2>/dev/null | awk '
+/^\/[^ ]*:[0-9]+/ { line = $0 }
+/^failed$/ { print }
+/^ *[0-9a-f]+:[ \t]+([a-z0-9]+ )*(syscall|sysenter|int +[$]0x80|svc)/ { print line; print; exit }'
+"""
+
+
 def disassemble(given: Given, place: Place, file: Path, stop: Event | None = None) -> str:
+    """The part of an object file's listing that calls the kernel. Raises elf.BadObject where there is none."""
     out = inside(given, place)[2]
-    words = ["objdump", "-dl", "--no-show-raw-insn", f"{out}/{file.relative_to(place.out)}"]
-    return run_inside(given, place, words, stop).output
+    words = ["sh", "-c", FIND_CALL, "sh", f"{out}/{file.relative_to(place.out)}"]
+    outcome = run_inside(given, place, words, stop)
+    if outcome.timed_out or outcome.status != 0 or outcome.output.strip() == "failed":
+        raise elf.BadObject("it cannot be disassembled")
+    return outcome.output
 
 
 def line_of(

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 SHT_SYMTAB, SHT_RELA, SHT_NOBITS = 2, 4, 8
 SHF_WRITE, SHF_ALLOC, SHF_EXECINSTR = 1, 2, 4
-STB_LOCAL = 0
+STB_LOCAL, STB_GLOBAL, STB_WEAK = 0, 1, 2
 STT_FUNC, STT_IFUNC = 2, 10
-SHN_UNDEF, SHN_XINDEX = 0, 0xFFFF
+SHN_UNDEF, SHN_COMMON, SHN_XINDEX = 0, 0xFFF2, 0xFFFF
 EM_X86_64 = 62
 
 HEADER = struct.Struct("<16sHHIQQQIHHHHHH")
@@ -57,8 +57,12 @@ class Section:
 class Symbol:
     name: str
     type: int
-    local: bool
+    binding: int
     section: int  # its section's index; SHN_UNDEF where the name is only used
+
+    @property
+    def local(self) -> bool:
+        return self.binding == STB_LOCAL
 
     @property
     def defined(self) -> bool:
@@ -149,7 +153,7 @@ def read_symbols(content: bytes, sections: tuple[Section, ...], table: Section) 
         raise BadObject("its symbol table is damaged")
     names = part(content, sections[table.link].offset, sections[table.link].size)
     for name, info, _, section, _, _ in SYMBOL.iter_unpack(part(content, table.offset, table.size)):
-        yield Symbol(name_at(names, name), info & 15, info >> 4 == STB_LOCAL, section)
+        yield Symbol(name_at(names, name), info & 15, info >> 4, section)
 
 
 def read_relocations(

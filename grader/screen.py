@@ -60,6 +60,8 @@ CONSTRUCTORS = (
     ".init",
     ".fini",
 )
+# The sections that compilers make of C. Others steer the linker (.interp, .gnu.lto_* with a
+# program of its own, .gnu.warning.*), or run as code where nobody expects it.
 USUAL = (
     ".text",
     ".text.*",
@@ -72,6 +74,25 @@ USUAL = (
     ".tbss",
     ".tbss.*",
 )
+USUAL_CONSTANT = (
+    ".rodata",
+    ".rodata.*",
+    ".eh_frame",
+    ".gcc_except_table*",
+    ".note.*",
+    ".comment",
+    ".debug_*",
+    ".symtab",
+    ".symtab_shndx",
+    ".strtab",
+    ".shstrtab",
+    ".rela.*",
+    ".rel.*",
+    ".group",
+    ".gnu.attributes",
+    ".llvm_addrsig",
+)
+USUAL_OF_SANITIZERS = ("asan_globals",)
 SYSTEM_CALL_BYTES = (b"\x0f\x05", b"\x0f\x34", b"\xcd\x80")  # syscall, sysenter, int 0x80
 SYSTEM_CALL = re.compile(
     r"^\s*[0-9a-f]+:\s+(?:[a-z0-9]+ )*?(syscall|sysenter|int\s+\$0x80|svc\b.*)", re.MULTILINE
@@ -139,11 +160,11 @@ def screen(
         *refused_calls(parsed, lab.refuse, flavour, place),
         *reserved_definitions(parsed, place),
         *indirect_functions(parsed, source.name),
+        *lasting_definitions(parsed, place),
         *constructors(parsed, source.name, flavour),
     ]
-    if flavour == "plain":
-        findings += unusual_sections(parsed, source.name)
-        findings += system_calls(parsed, object_file, source.name, tools)
+    findings += unusual_sections(parsed, source.name, flavour)
+    findings += system_calls(parsed, object_file, source.name, tools)
     return tuple(findings)
 
 
@@ -220,6 +241,15 @@ def indirect_functions(parsed: elf.Object, source: str) -> Iterator[Finding]:
             yield Finding("tamper", f"{words}. Write a plain function.")
 
 
+def lasting_definitions(parsed: elf.Object, place: Callable[[str], str]) -> Iterator[Finding]:
+    """Symbols that stay visible in the program whatever lab.mk does, and so could replace the runtime's."""
+    for symbol in parsed.symbols:
+        unusual = symbol.binding not in (elf.STB_LOCAL, elf.STB_GLOBAL, elf.STB_WEAK)
+        if symbol.defined and (unusual or symbol.section == elf.SHN_COMMON):
+            words = f"{place(symbol.name)} defines {symbol.name} as a common or unique symbol"
+            yield Finding("tamper", f"{words}. Write a plain function or variable.")
+
+
 def constructors(parsed: elf.Object, source: str, flavour: str) -> Iterator[Finding]:
     """Code that would run before or after main. A sanitizer adds an entry of its own, of one address."""
     own = {"init": 0, "fini": 0, "ctors": 0, "dtors": 0}
@@ -237,15 +267,13 @@ def is_constructor(section: elf.Section) -> bool:
     return matching(section.name, CONSTRUCTORS) is not None
 
 
-def unusual_sections(parsed: elf.Object, source: str) -> Iterator[Finding]:
-    for section in parsed.sections:
-        risky = (
-            section.loaded
-            and (section.writable or section.executable)
-            and not is_constructor(section)
-        )
+def unusual_sections(parsed: elf.Object, source: str, flavour: str) -> Iterator[Finding]:
+    for section in parsed.sections[1:]:  # the first one is always empty
+        usual = USUAL if section.writable or section.executable else USUAL_CONSTANT
+        if flavour != "plain":
+            usual += USUAL_OF_SANITIZERS
         both = section.writable and section.executable
-        if risky and (both or not matching(section.name, USUAL)):
+        if both or not (matching(section.name, usual) or is_constructor(section)):
             words = f"{source} puts code or data into the section {ascii(section.name)}"
             yield Finding(
                 "tamper",
@@ -260,7 +288,11 @@ def system_calls(parsed: elf.Object, file: Path, source: str, tools: Tools) -> I
         pattern in code for pattern in SYSTEM_CALL_BYTES
     ):
         return  # the usual case, and no disassembler needed
-    listing = tools.disassemble(file)
+    try:
+        listing = tools.disassemble(file)
+    except elf.BadObject as error:
+        yield Finding("tamper", f"the object file of {source} cannot be examined: {error}")
+        return
     found = SYSTEM_CALL.search(listing)
     if found:
         words = f"{source}{listed_line(listing, found.start())} has an instruction that calls the kernel ({found[1].strip()})"

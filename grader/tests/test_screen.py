@@ -124,6 +124,7 @@ def test_what_is_refused_is_named(
     assert words in found[0].message
 
 
+@pytest.mark.parametrize("flavour", ["plain", "asan", "tsan"])
 @pytest.mark.parametrize(
     ("source", "words"),
     [
@@ -134,10 +135,16 @@ def test_what_is_refused_is_named(
         ('__asm__(".section .data.x,\\"awx\\"\\nnop\\n.text");', "the section '.data.x'"),
         ('__asm__(".section mine,\\"aw\\",@init_array\\n.quad 0\\n.text");', "the section 'mine'"),
         ('__attribute__((section(".got.plt"))) int x = 3;', "the section '.got.plt'"),
+        ('__asm__(".section .interp,\\"a\\"\\n.string \\"/work/loader\\"\\n.text");', "the section '.interp'"),
+        ('__asm__(".section .gnu.lto_.opts,\\"e\\"\\n.string \\"\\"\\n.text");', "the section '.gnu.lto_.opts'"),
+        ('int f(void) { return 1; }\n__asm__(".comm recv,8,8");', "defines recv as a common or unique symbol"),
+        ('int f(void) { return 1; }\n__asm__(".type send,@gnu_unique_object\\nsend: ret");', "defines send as a common or unique"),
     ],
 )  # fmt: skip
-def test_what_only_the_plain_object_shows(tmp_path: Path, source: str, words: str) -> None:
-    found = findings(tmp_path, source)
+def test_what_goes_around_the_c_compiler_is_refused(
+    tmp_path: Path, source: str, words: str, flavour: str
+) -> None:
+    found = findings(tmp_path, source, flavour)
     assert [finding.cause for finding in found] == ["tamper"], found
     assert words in found[0].message
 
