@@ -8,15 +8,19 @@
 #include <string.h>
 #include <sys/syscall.h>
 
+#include "explain_race.h"
+
 /* ---- sanitizers ---- */
 
 struct report_kind {
-    const char *sign;  /* in the report */
+    const char *sign; /* in the report */
     enum cause cause;
     const char *words; /* what it means */
 };
 
 static const struct report_kind report_kinds[] = {
+    {"FATAL: ThreadSanitizer: unexpected memory mapping", CAUSE_ENVIRONMENT,
+     "ThreadSanitizer cannot run with this kernel's address layout; as root: sysctl vm.mmap_rnd_bits=28"},
     {"heap-buffer-overflow", CAUSE_MEMORY, "it reads or writes past the end of a block from malloc"},
     {"stack-buffer-overflow", CAUSE_MEMORY, "it reads or writes past the end of a local array"},
     {"global-buffer-overflow", CAUSE_MEMORY, "it reads or writes past the end of a global array"},
@@ -108,6 +112,8 @@ bool explain_sanitizer(const struct run *r, struct explanation *e)
     char line[300];
     copy_line(r->err, at, line, sizeof line);
     e->cause = kind->cause;
+    if (kind->cause == CAUSE_RACE && explain_race(at, e->text, sizeof e->text))
+        return true;
     snprintf(e->text, sizeof e->text, "%s", kind->words);
     add_frames(at, e->text, sizeof e->text);
     size_t used = strlen(e->text);
@@ -124,13 +130,16 @@ struct wait_words {
 };
 
 static const struct wait_words wait_table[] = {
-    {SYS_read, true, "waits in read"},           {SYS_recvfrom, true, "waits in recv"},
-    {SYS_recvmsg, true, "waits in recvmsg"},     {SYS_write, true, "waits in write (nobody reads: the pipe is full)"},
+    {SYS_read, true, "waits in read"},
+    {SYS_recvfrom, true, "waits in recv"},
+    {SYS_recvmsg, true, "waits in recvmsg"},
+    {SYS_write, true, "waits in write (nobody reads: the pipe is full)"},
     {SYS_sendto, true, "waits in send (nobody receives)"},
     {SYS_sendmsg, true, "waits in sendmsg (nobody receives)"},
     {SYS_writev, true, "waits in writev (nobody reads: the pipe is full)"},
     {SYS_readv, true, "waits in readv"},
-    {SYS_wait4, true, "waits for a child to end"}, {SYS_waitid, true, "waits for a child to end"},
+    {SYS_wait4, true, "waits for a child to end"},
+    {SYS_waitid, true, "waits for a child to end"},
     {SYS_futex, true, "waits for a lock, semaphore or thread"},
 #ifdef SYS_poll
     {SYS_poll, true, "waits in poll"},
@@ -144,12 +153,18 @@ static const struct wait_words wait_table[] = {
 #ifdef SYS_pause
     {SYS_pause, false, "waits in pause"},
 #endif
-    {SYS_ppoll, true, "waits in poll"},          {SYS_pselect6, true, "waits in select"},
-    {SYS_epoll_pwait, true, "waits in epoll_wait"}, {SYS_semop, true, "waits for a semaphore"},
-    {SYS_semtimedop, true, "waits for a semaphore"}, {SYS_msgrcv, true, "waits for a message"},
-    {SYS_msgsnd, true, "waits to send a message"}, {SYS_accept, true, "waits for a connection"},
-    {SYS_openat, true, "waits to open a file"},   {SYS_connect, true, "waits for a connection"},
-    {SYS_nanosleep, false, "sleeps"},            {SYS_clock_nanosleep, false, "sleeps"},
+    {SYS_ppoll, true, "waits in poll"},
+    {SYS_pselect6, true, "waits in select"},
+    {SYS_epoll_pwait, true, "waits in epoll_wait"},
+    {SYS_semop, true, "waits for a semaphore"},
+    {SYS_semtimedop, true, "waits for a semaphore"},
+    {SYS_msgrcv, true, "waits for a message"},
+    {SYS_msgsnd, true, "waits to send a message"},
+    {SYS_accept, true, "waits for a connection"},
+    {SYS_openat, true, "waits to open a file"},
+    {SYS_connect, true, "waits for a connection"},
+    {SYS_nanosleep, false, "sleeps"},
+    {SYS_clock_nanosleep, false, "sleeps"},
 };
 
 static const struct wait_words *find_wait(const struct seen_process *p)
@@ -196,17 +211,29 @@ bool all_waiting(const struct run *r)
 const char *explain_signal(int number)
 {
     switch (number) {
-    case SIGSEGV: return "SIGSEGV: it used memory that is not its own, often a NULL pointer or an index out of range";
-    case SIGBUS: return "SIGBUS: it used a part of a mapping that is not there";
-    case SIGABRT: return "SIGABRT: abort was called, by a failed assertion or because the heap is damaged";
-    case SIGFPE: return "SIGFPE: an integer was divided by zero";
-    case SIGILL: return "SIGILL: the processor met an instruction that is none";
-    case SIGPIPE: return "SIGPIPE: it wrote to a pipe or socket that nobody reads any more";
-    case SIGKILL: return "SIGKILL: somebody killed it (it did so itself, or it used up the memory)";
-    case SIGXCPU: return "SIGXCPU: it used up its processor time";
-    case SIGXFSZ: return "SIGXFSZ: a file it wrote became too large";
-    case SIGALRM: return "SIGALRM: an alarm that it had set";
-    case SIGTERM: return "SIGTERM: somebody ended it";
-    default: return strsignal(number);
+    case SIGSEGV:
+        return "SIGSEGV: it used memory that is not its own, often a NULL pointer or an index out of range";
+    case SIGBUS:
+        return "SIGBUS: it used a part of a mapping that is not there";
+    case SIGABRT:
+        return "SIGABRT: abort was called, by a failed assertion or because the heap is damaged";
+    case SIGFPE:
+        return "SIGFPE: an integer was divided by zero";
+    case SIGILL:
+        return "SIGILL: the processor met an instruction that is none";
+    case SIGPIPE:
+        return "SIGPIPE: it wrote to a pipe or socket that nobody reads any more";
+    case SIGKILL:
+        return "SIGKILL: somebody killed it (it did so itself, or it used up the memory)";
+    case SIGXCPU:
+        return "SIGXCPU: it used up its processor time";
+    case SIGXFSZ:
+        return "SIGXFSZ: a file it wrote became too large";
+    case SIGALRM:
+        return "SIGALRM: an alarm that it had set";
+    case SIGTERM:
+        return "SIGTERM: somebody ended it";
+    default:
+        return strsignal(number);
     }
 }

@@ -2,22 +2,22 @@
 #include "judge.h"
 
 #include <check.h>
+#include <errno.h>
 #include <math.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <signal.h>
-#include <errno.h>
 
 #include "explain.h"
 #include "words.h"
 
 enum { MESSAGE_LIMIT = 3500, LAST_LINES = 6 }; /* Check's own limit is 4096 bytes */
 
-static const char *const cause_names[] = {
-    "timeout", "deadlock", "signal", "exit", "wrong_value", "race", "memory",
-    "leak", "hygiene", "method", "slow", "resource", "tamper", "environment"};
+static const char *const cause_names[] = {"timeout", "deadlock", "signal", "exit",       "wrong_value",
+                                          "race",    "memory",   "leak",   "hygiene",    "method",
+                                          "slow",    "resource", "tamper", "environment"};
 
 /* The last lines of text that are not empty. */
 static const char *last_lines(const char *text)
@@ -54,7 +54,7 @@ static void expect_within_limits(const struct run *r)
     explain_processes(r, who, sizeof who);
     if (r->flooded)
         fail_test(CAUSE_RESOURCE, NULL, "the program wrote more than %u MiB of output and was ended.\n  command: %s",
-             RUN_OUTPUT_LIMIT >> 20, r->command);
+                  RUN_OUTPUT_LIMIT >> 20, r->command);
     if (r->lost)
         fail_test(CAUSE_ENVIRONMENT, r, "the program could not be watched to its end.");
     if (r->report.stopped == STOP_MEMORY)
@@ -72,7 +72,8 @@ static void expect_no_hang(const struct run *r)
         return;
     explain_processes(r, who, sizeof who);
     if (all_waiting(r))
-        fail_test(CAUSE_DEADLOCK, r, "the program hangs: after %g s every process waits for another one.%s", r->limit, who);
+        fail_test(CAUSE_DEADLOCK, r, "the program hangs: after %g s every process waits for another one.%s", r->limit,
+                  who);
     fail_test(CAUSE_TIMEOUT, r, "the program did not end within %g s.%s", r->limit, who);
 }
 
@@ -105,11 +106,12 @@ void expect_exit(const struct run *r, int status)
     char who[1200];
     expect_end(r);
     if (r->report.exit_status != status)
-        fail_test(CAUSE_EXIT, r, "the program ended with exit status %d; %d was expected.", r->report.exit_status, status);
+        fail_test(CAUSE_EXIT, r, "the program ended with exit status %d; %d was expected.", r->report.exit_status,
+                  status);
     if (r->report.left > 0) {
         explain_processes(r, who, sizeof who);
         fail_test(CAUSE_HYGIENE, r, "%d process%s of the program %s still there after it had ended.%s", r->report.left,
-             r->report.left == 1 ? "" : "es", r->report.left == 1 ? "was" : "were", who);
+                  r->report.left == 1 ? "" : "es", r->report.left == 1 ? "was" : "were", who);
     }
 }
 
@@ -146,16 +148,17 @@ struct npy expect_array(const struct run *r, const char *path, enum npy_type typ
         count *= shape[i];
     shape_words(ndim, shape, wanted, sizeof wanted);
     if (npy_load_untrusted(path, count * npy_item_size(type) + 65536, &a) != 0)
-        fail_test(errno == ENOENT ? CAUSE_EXIT : CAUSE_TAMPER, r,
-                  "main.c writes %s (%s, shape %s) at its end, but: %s. Does your code call exit, or write files itself?",
-                  path, type_words(type), wanted, npy_error());
+        fail_test(
+            errno == ENOENT ? CAUSE_EXIT : CAUSE_TAMPER, r,
+            "main.c writes %s (%s, shape %s) at its end, but: %s. Does your code call exit, or write files itself?",
+            path, type_words(type), wanted, npy_error());
     bool same = a.type == type && a.ndim == ndim;
     for (int i = 0; i < ndim && same; i++)
         same = a.shape[i] == shape[i];
     if (!same) {
         shape_words(a.ndim, a.shape, came, sizeof came);
-        fail_test(CAUSE_WRONG_VALUE, r, "%s should hold %s of shape %s; it holds %s of shape %s.", path, type_words(type),
-             wanted, type_words(a.type), came);
+        fail_test(CAUSE_WRONG_VALUE, r, "%s should hold %s of shape %s; it holds %s of shape %s.", path,
+                  type_words(type), wanted, type_words(a.type), came);
     }
     return a;
 }
@@ -191,11 +194,11 @@ void expect_doubles(const struct run *r, const char *what, const double *result,
     char others[80];
     others_words(wrong, count, others, sizeof others);
     if (wrong && bound)
-        fail_test(CAUSE_WRONG_VALUE, r, "%s[%zu] is %.17g, expected %.17g (allowed rounding error %.2g)%s.", what, first,
-             result[first], expected[first], bound[first], others);
+        fail_test(CAUSE_WRONG_VALUE, r, "%s[%zu] is %.17g, expected %.17g (allowed rounding error %.2g)%s.", what,
+                  first, result[first], expected[first], bound[first], others);
     if (wrong)
-        fail_test(CAUSE_WRONG_VALUE, r, "%s[%zu] is %.17g, expected %.17g%s.", what, first, result[first], expected[first],
-             others);
+        fail_test(CAUSE_WRONG_VALUE, r, "%s[%zu] is %.17g, expected %.17g%s.", what, first, result[first],
+                  expected[first], others);
 }
 
 void expect_int64s(const struct run *r, const char *what, const int64_t *result, const int64_t *expected, size_t count)
@@ -210,7 +213,7 @@ void expect_int64s(const struct run *r, const char *what, const int64_t *result,
     others_words(wrong, count, others, sizeof others);
     if (wrong)
         fail_test(CAUSE_WRONG_VALUE, r, "%s[%zu] is %lld, expected %lld%s.", what, first, (long long)result[first],
-             (long long)expected[first], others);
+                  (long long)expected[first], others);
 }
 
 void put_array(const char *path, enum npy_type type, int ndim, const size_t *shape, const void *data)

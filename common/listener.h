@@ -32,9 +32,9 @@ struct witness {
        grows: keep indices, not pointers. */
     struct event *events;
     size_t count, capacity;
-    size_t held;          /* how many are held now */
+    size_t held; /* how many are held now */
 
-    int listener;         /* from here on listener.c's */
+    int listener; /* from here on listener.c's */
     double begun, last;
 };
 

@@ -14,7 +14,7 @@ struct seen_process {
     int32_t pid, parent; /* as numbered inside the sandbox */
     char state;          /* R, S, D, Z, ... of /proc/PID/stat */
     char name[16];
-    int64_t syscall;     /* the system call it sat in, -1 if unknown or running */
+    int64_t syscall; /* the system call it sat in, -1 if unknown or running */
 };
 
 struct reaper_report {

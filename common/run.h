@@ -15,25 +15,25 @@
 #include "reaper.h"
 
 struct launch {
-    const char *flavour;       /* "plain" (NULL means that), "asan", "tsan" */
-    int ranks;                 /* > 0: started by mpirun with so many ranks */
-    const char *const *env;    /* further "NAME=value", ended by NULL; or NULL */
-    const char *const *wrap;   /* words before the program ("oclgrind", ...), ended by NULL; or NULL */
-    double seconds;            /* wall-clock limit; 0: 10 */
-    struct witness *witness;   /* NULL: nobody listens */
+    const char *flavour;        /* "plain" (NULL means that), "asan", "tsan" */
+    int ranks;                  /* > 0: started by mpirun with so many ranks */
+    const char *const *env;     /* further "NAME=value", ended by NULL; or NULL */
+    const char *const *wrap;    /* words before the program ("oclgrind", ...), ended by NULL; or NULL */
+    double seconds;             /* wall-clock limit; 0: 10 */
+    struct witness *witness;    /* NULL: nobody listens */
     bool (*watch)(void *state); /* looked at twice a second; true: end the run, nothing more can come. NULL: none */
     void *watch_state;
 };
 
 struct run {
-    char *command;             /* what a user would type for this run, quoted for a shell */
-    int ranks;                 /* as launched; 0: not by mpirun */
-    double limit;              /* the wall-clock limit that held, seconds */
+    char *command;               /* what a user would type for this run, quoted for a shell */
+    int ranks;                   /* as launched; 0: not by mpirun */
+    double limit;                /* the wall-clock limit that held, seconds */
     struct reaper_report report; /* how the program ended, and what it left behind */
-    bool flooded;              /* it wrote more than RUN_OUTPUT_LIMIT and was ended */
-    bool given_up;             /* how->watch said so, and the run was ended */
-    bool lost;                 /* the reaper gave no report: something ended or silenced it */
-    char *out, *err;           /* stdout and stderr, NUL-terminated; a cut in the middle is marked */
+    bool flooded;                /* it wrote more than RUN_OUTPUT_LIMIT and was ended */
+    bool given_up;               /* how->watch said so, and the run was ended */
+    bool lost;                   /* the reaper gave no report: something ended or silenced it */
+    char *out, *err;             /* stdout and stderr, NUL-terminated; a cut in the middle is marked */
     size_t out_bytes, err_bytes; /* bytes written in all */
 };
 

@@ -106,7 +106,11 @@ char *words_quoted(const char *const *list)
 /* Length of the UTF-8 character at p, or 0 if it is none. */
 static size_t utf8_length(const unsigned char *p)
 {
-    size_t length = p[0] < 0x80 ? 1 : p[0] >= 0xc2 && p[0] < 0xe0 ? 2 : p[0] >= 0xe0 && p[0] < 0xf0 ? 3 : p[0] >= 0xf0 && p[0] < 0xf5 ? 4 : 0;
+    size_t length = p[0] < 0x80                   ? 1
+                    : p[0] >= 0xc2 && p[0] < 0xe0 ? 2
+                    : p[0] >= 0xe0 && p[0] < 0xf0 ? 3
+                    : p[0] >= 0xf0 && p[0] < 0xf5 ? 4
+                                                  : 0;
     for (size_t i = 1; i < length; i++)
         if ((p[i] & 0xc0) != 0x80)
             return 0;
@@ -117,7 +121,8 @@ void text_clean(char *text)
 {
     for (unsigned char *p = (unsigned char *)text; *p;) {
         size_t length = utf8_length(p);
-        bool control = *p < 0x20 ? *p != '\n' && *p != '\t' : *p == 0x7f || (length == 2 && p[0] == 0xc2 && p[1] < 0xa0);
+        bool control =
+            *p < 0x20 ? *p != '\n' && *p != '\t' : *p == 0x7f || (length == 2 && p[0] == 0xc2 && p[1] < 0xa0);
         if (length == 0 || control)
             memset(p, '?', length = length ? length : 1);
         p += length;

@@ -158,7 +158,8 @@ START_TEST(disk_limit_holds)
 {
     struct run r;
     setenv("LAB_DISK_MB", "20", 1);
-    run_script(&r, &(struct launch){.seconds = 30}, "for i in {1..30}; do head -c 1000000 /dev/zero >$i; done; sleep 30");
+    run_script(&r, &(struct launch){.seconds = 30},
+               "for i in {1..30}; do head -c 1000000 /dev/zero >$i; done; sleep 30");
     ck_assert_int_eq(r.report.stopped, STOP_DISK);
     run_free(&r);
     run_script(&r, &(struct launch){.seconds = 30}, "exec 5>x; rm x; head -c 30000000 /dev/zero >&5; sleep 30");
@@ -182,9 +183,10 @@ END_TEST
 START_TEST(system_calls_are_taken_away)
 {
     struct run r;
-    run_script(&r, &(struct launch){0}, "unshare --user true && echo user; unshare --mount true && echo mount; "
-                                        "python3 -c 'import socket; socket.socket(socket.AF_UNIX); socket.socket(); "
-                                        "socket.socket(38, socket.SOCK_SEQPACKET)' 2>&1 | tail -1; true");
+    run_script(&r, &(struct launch){0},
+               "unshare --user true && echo user; unshare --mount true && echo mount; "
+               "python3 -c 'import socket; socket.socket(socket.AF_UNIX); socket.socket(); "
+               "socket.socket(38, socket.SOCK_SEQPACKET)' 2>&1 | tail -1; true");
     ck_assert_str_eq(r.out, "PermissionError: [Errno 1] Operation not permitted\n");
     run_free(&r);
 }
@@ -255,7 +257,9 @@ static void one_value(const struct run *r)
 
 START_TEST(verdicts_name_their_cause)
 {
-    static const struct { const char *script, *begins, *contains; } cases[] = {
+    static const struct {
+        const char *script, *begins, *contains;
+    } cases[] = {
         {"exit 0", "", ""},
         {"exit 3", "[exit]", "exit status 3; 0 was expected"},
         {"kill -SEGV $$", "[signal]", "SIGSEGV"},
@@ -263,7 +267,8 @@ START_TEST(verdicts_name_their_cause)
         {"sleep 9", "[timeout]", "did not end within 1 s"},
         {"sleep 98766 & exit 0", "[hygiene]", "1 process of the program was still there"},
         {"echo '==1==ERROR: AddressSanitizer: heap-use-after-free on' >&2; "
-         "echo '    #0 0x1 in pool_map /submission/pool.c:42:7' >&2; exit 1", "[memory]", "pool_map (pool.c:42)"},
+         "echo '    #0 0x1 in pool_map /submission/pool.c:42:7' >&2; exit 1",
+         "[memory]", "pool_map (pool.c:42)"},
         {"echo 'WARNING: ThreadSanitizer: data race' >&2; exit 66", "[race]", "at the same time"},
         {"echo '==1==ERROR: LeakSanitizer: detected memory leaks' >&2; exit 1", "[leak]", "never freed"},
         {"printf '\\033[31mred' >&2; exit 1", "[exit]", "?[31mred"},
@@ -300,11 +305,22 @@ int main(void)
     TCase *tcase = tcase_create("run");
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_set_timeout(tcase, 120);
-    const TTest *const tests[] = {
-        output_and_status_are_kept, signal_is_told, hang_ends_at_the_limit_with_all_it_started,
-        left_processes_are_counted_and_ended, a_moment_to_end_is_granted, flood_is_ended_and_cut, head_and_tail_are_kept,
-        memory_limit_holds, process_limit_holds, disk_limit_holds, old_results_are_removed, system_calls_are_taken_away, output_held_by_others_does_not_block, verdicts_name_their_cause,
-        all_waiting_is_a_deadlock, outputs_are_hostile};
+    const TTest *const tests[] = {output_and_status_are_kept,
+                                  signal_is_told,
+                                  hang_ends_at_the_limit_with_all_it_started,
+                                  left_processes_are_counted_and_ended,
+                                  a_moment_to_end_is_granted,
+                                  flood_is_ended_and_cut,
+                                  head_and_tail_are_kept,
+                                  memory_limit_holds,
+                                  process_limit_holds,
+                                  disk_limit_holds,
+                                  old_results_are_removed,
+                                  system_calls_are_taken_away,
+                                  output_held_by_others_does_not_block,
+                                  verdicts_name_their_cause,
+                                  all_waiting_is_a_deadlock,
+                                  outputs_are_hostile};
     for (size_t i = 0; i < sizeof tests / sizeof *tests; i++)
         tcase_add_test(tcase, tests[i]);
     suite_add_tcase(suite, tcase);

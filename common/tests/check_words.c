@@ -10,7 +10,8 @@ START_TEST(quoting_survives_a_shell)
     static const char *const list[] = {"./pool", "-p", "4", "two words", "it's", "$HOME", "", NULL};
     char *text = words_quoted(list);
     char *command = text_format("set -- %s; [ $# = 7 ] && [ \"$4\" = 'two words' ] && [ \"$5\" = \"it's\" ] && "
-                                "[ \"$6\" = '$HOME' ] && [ -z \"$7\" ]", text);
+                                "[ \"$6\" = '$HOME' ] && [ -z \"$7\" ]",
+                                text);
     ck_assert_int_eq(system(command), 0);
     free(command);
     free(text);
@@ -34,7 +35,9 @@ END_TEST
 
 START_TEST(cleaning_keeps_text_and_nothing_else)
 {
-    static const struct { const char *dirty, *clean; } cases[] = {
+    static const struct {
+        const char *dirty, *clean;
+    } cases[] = {
         {"plain\n\ttext", "plain\n\ttext"},
         {"caf\xc3\xa9 \xe4\xb8\xad", "caf\xc3\xa9 \xe4\xb8\xad"},
         {"\x1b[31mred", "?[31mred"},

@@ -112,8 +112,10 @@ END_TEST
 
 START_TEST(odd_counts)
 {
-    static const struct { size_t count; const char *chunk; } cases[] = {
-        {0, "1"}, {0, "0"}, {1, "1"}, {3, "1"}, {3, "0"}, {10, "4"}, {5, "100"}};
+    static const struct {
+        size_t count;
+        const char *chunk;
+    } cases[] = {{0, "1"}, {0, "0"}, {1, "1"}, {3, "1"}, {3, "0"}, {10, "4"}, {5, "100"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         map_and_check(&plain, cases[i].count, cases[i].chunk);
 }
@@ -147,7 +149,8 @@ START_TEST(large_elements)
             if (result[i] != expected)
                 fail_test(CAUSE_WRONG_VALUE, &r,
                           "elements of 1 MiB: byte %zu of out[%zu] is %u, expected %u. A pipe or socket takes large "
-                          "elements in pieces: read and write until all is there.", column, row, result[i], expected);
+                          "elements in pieces: read and write until all is there.",
+                          column, row, result[i], expected);
         }
         npy_free(&out);
         run_free(&r);
@@ -208,7 +211,8 @@ static void stop_gathering(struct witness *w)
     witness_release_all(w);
 }
 
-static void expect_workers(const struct run *r, const struct witness *w, struct workers *s, size_t tasks, size_t expected)
+static void expect_workers(const struct run *r, const struct witness *w, struct workers *s, size_t tasks,
+                           size_t expected)
 {
     size_t begun = 0;
     for (size_t i = 0; i < w->count; i++)
@@ -225,7 +229,10 @@ static void expect_workers(const struct run *r, const struct witness *w, struct 
 
 START_TEST(tasks_in_workers)
 {
-    static const struct { size_t count, workers; const char *chunk; } cases[] = {{8, 4, "1"}, {3, 3, "1"}, {12, 4, "0"}};
+    static const struct {
+        size_t count, workers;
+        const char *chunk;
+    } cases[] = {{8, 4, "1"}, {3, 3, "1"}, {12, 4, "0"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct workers s = {.together = cases[i].workers};
         struct witness w = {.on_event = gather, .on_quiet = stop_gathering, .quiet_seconds = 1, .state = &s};
@@ -251,8 +258,10 @@ START_TEST(side_by_side)
     run_program(&r, &how, ARGS("-k", "1", "-d", "100000", "in.npy", "out.npy"));
     expect_success(&r);
     if (s.largest < 4)
-        fail_test(CAUSE_METHOD, &r, "8 sleeps on 4 workers: never more than %zu ran at the same time; expected 4. "
-                  "Send every worker its chunk before you wait for the first answer.", s.largest);
+        fail_test(CAUSE_METHOD, &r,
+                  "8 sleeps on 4 workers: never more than %zu ran at the same time; expected 4. "
+                  "Send every worker its chunk before you wait for the first answer.",
+                  s.largest);
     run_free(&r);
     witness_free(&w);
 }
@@ -269,7 +278,8 @@ START_TEST(free_worker_goes_on)
     expect_success(&r);
     for (size_t i = 1; i < w.count; i++)
         if (w.events[i].time - w.events[i - 1].time > 0.9)
-            fail_test(CAUSE_METHOD, &r, "while one worker was busy with a long task the other one stood idle, although "
+            fail_test(CAUSE_METHOD, &r,
+                      "while one worker was busy with a long task the other one stood idle, although "
                       "tasks were waiting. Give a worker its next chunk as soon as it has answered.");
     run_free(&r);
     witness_free(&w);
@@ -290,7 +300,8 @@ START_TEST(chunks_stay_together)
             ran_by[w.events[i].value] = w.events[i].pid;
     for (int i = 0; i < 10; i++)
         if (ran_by[i] == 0 || ran_by[i] != ran_by[i - i % 4])
-            fail_test(CAUSE_METHOD, &r, "chunk = 4: elements %d and %d belong to one chunk, but were not run by the same worker.",
+            fail_test(CAUSE_METHOD, &r,
+                      "chunk = 4: elements %d and %d belong to one chunk, but were not run by the same worker.",
                       i - i % 4, i);
     run_free(&r);
     witness_free(&w);
@@ -382,19 +393,26 @@ START_TEST(output_once)
             continue;
         }
         if (sscanf(p, "task %d\n", &task) != 1 || task < 0 || task >= 12)
-            fail_test(CAUSE_HYGIENE, &r, "the tasks print \"task 0\" to \"task 11\"; this line is not among them: %.40s", p);
+            fail_test(CAUSE_HYGIENE, &r,
+                      "the tasks print \"task 0\" to \"task 11\"; this line is not among them: %.40s", p);
         if (seen[task])
-            fail_test(CAUSE_HYGIENE, &r, "\"task %d\" was printed twice. A worker that returns instead of calling _exit "
-                      "runs the rest of the program a second time.", task);
+            fail_test(CAUSE_HYGIENE, &r,
+                      "\"task %d\" was printed twice. A worker that returns instead of calling _exit "
+                      "runs the rest of the program a second time.",
+                      task);
         seen[task] = true;
         lines++;
     }
     if (heads != 1)
-        fail_test(CAUSE_HYGIENE, &r, "main.c printed \"4 workers\" once, before pool_create; it came out %zu times. What waits "
-                  "in stdio's buffer is copied by fork: call fflush(NULL) before it.", heads);
+        fail_test(CAUSE_HYGIENE, &r,
+                  "main.c printed \"4 workers\" once, before pool_create; it came out %zu times. What waits "
+                  "in stdio's buffer is copied by fork: call fflush(NULL) before it.",
+                  heads);
     if (lines != 12)
-        fail_test(CAUSE_HYGIENE, &r, "12 tasks print a line each; %zu of them came out. What a worker prints waits in its buffer: "
-                  "call fflush(stdout) after the tasks, since _exit drops it.", lines);
+        fail_test(CAUSE_HYGIENE, &r,
+                  "12 tasks print a line each; %zu of them came out. What a worker prints waits in its buffer: "
+                  "call fflush(stdout) after the tasks, since _exit drops it.",
+                  lines);
     run_free(&r);
 }
 END_TEST
@@ -429,7 +447,8 @@ START_TEST(nothing_left)
     if (!c.seen[POINT_BEFORE] || !c.seen[POINT_CREATED] || !c.seen[POINT_DESTROYED])
         fail_test(CAUSE_TAMPER, &r, "main.c did not come to its end.");
     if (c.zombies[POINT_DESTROYED] > 0)
-        fail_test(CAUSE_HYGIENE, &r, "after pool_destroy %d worker%s a zombie: ended, but nobody called waitpid for it.",
+        fail_test(CAUSE_HYGIENE, &r,
+                  "after pool_destroy %d worker%s a zombie: ended, but nobody called waitpid for it.",
                   c.zombies[POINT_DESTROYED], c.zombies[POINT_DESTROYED] == 1 ? " is" : "s are each");
     if (c.living[POINT_DESTROYED] > 0)
         fail_test(CAUSE_HYGIENE, &r, "after pool_destroy %d worker%s still alive.", c.living[POINT_DESTROYED],
@@ -437,8 +456,10 @@ START_TEST(nothing_left)
     int left = c.descriptors[POINT_DESTROYED] - c.descriptors[POINT_BEFORE];
     if (left != 0)
         fail_test(left > 0 ? CAUSE_LEAK : CAUSE_HYGIENE, &r,
-                  left > 0 ? "after pool_destroy %d descriptors (pipes or sockets) more are open than before pool_create."
-                           : "after pool_destroy %d descriptors that are not the pool's were closed.", left > 0 ? left : -left);
+                  left > 0
+                      ? "after pool_destroy %d descriptors (pipes or sockets) more are open than before pool_create."
+                      : "after pool_destroy %d descriptors that are not the pool's were closed.",
+                  left > 0 ? left : -left);
     run_free(&r);
     witness_free(&w);
 }
@@ -469,10 +490,13 @@ START_TEST(parent_killed)
     put_indices(8);
     run_program(&r, &how, ARGS("-k", "1", "in.npy", "out.npy"));
     if (r.report.signal != SIGKILL)
-        fail_test(CAUSE_METHOD, &r, "two tasks should run at the same time, so that the parent can be killed between them.");
+        fail_test(CAUSE_METHOD, &r,
+                  "two tasks should run at the same time, so that the parent can be killed between them.");
     if (r.report.left > 0)
-        fail_test(CAUSE_HYGIENE, &r, "the parent was killed in the middle of pool_map; a second later %d worker%s still there. "
-                  "A worker has to end when its pipe or socket does, and it only does if no other worker holds its other end.",
+        fail_test(CAUSE_HYGIENE, &r,
+                  "the parent was killed in the middle of pool_map; a second later %d worker%s still there. "
+                  "A worker has to end when its pipe or socket does, and it only does if no other worker holds its "
+                  "other end.",
                   r.report.left, r.report.left == 1 ? " was" : "s were");
     run_free(&r);
     witness_free(&w);
@@ -489,9 +513,9 @@ END_TEST
 int main(int argc, char **argv)
 {
     const TTest *const tests[] = {
-        map_in_order, odd_counts, many_elements, large_elements, several_maps, two_pools, tasks_in_workers,
-        side_by_side, free_worker_goes_on, chunks_stay_together, failing_task, killed_worker, bad_argument,
-        output_once, nothing_left, parent_killed, memory_clean,
+        map_in_order,     odd_counts,   many_elements,       large_elements,       several_maps, two_pools,
+        tasks_in_workers, side_by_side, free_worker_goes_on, chunks_stay_together, failing_task, killed_worker,
+        bad_argument,     output_once,  nothing_left,        parent_killed,        memory_clean,
     };
     return suite_main(argc, argv, "pool", tests, sizeof tests / sizeof *tests);
 }

@@ -117,8 +117,8 @@ static int run_maps(struct pool *pools[2], const struct npy *in, void *out, int6
     int result = 0;
     for (int m = 0; m < options.maps; m++) {
         errno = 0;
-        status[m][0] = pool_map(pools[options.two_pools ? m % 2 : 0], bytes ? reverse : square, in->data, in_size,
-                                out, out_size, in->shape[0], options.chunk);
+        status[m][0] = pool_map(pools[options.two_pools ? m % 2 : 0], bytes ? reverse : square, in->data, in_size, out,
+                                out_size, in->shape[0], options.chunk);
         status[m][1] = status[m][0] ? errno : 0;
         if (status[m][0] && !options.status)
             result = failed("pool_map");
@@ -179,17 +179,39 @@ int main(int argc, char **argv)
 {
     for (int c; (c = getopt(argc, argv, "p:k:m:2s:d:f:x:vh")) != -1;) {
         switch (c) {
-        case 'p': options.processes = atoi(optarg); break;
-        case 'k': options.chunk = strtoul(optarg, NULL, 10); break;
-        case 'm': options.maps = atoi(optarg); break;
-        case '2': options.two_pools = true; break;
-        case 's': options.status = optarg; break;
-        case 'd': options.delay = (unsigned)strtoul(optarg, NULL, 10); break;
-        case 'f': options.failing = strtoll(optarg, NULL, 10); break;
-        case 'x': options.killing = strtoll(optarg, NULL, 10); break;
-        case 'v': options.verbose = true; break;
-        case 'h': fputs(usage, stdout); return EXIT_SUCCESS;
-        default: fputs(usage, stderr); return 2;
+        case 'p':
+            options.processes = atoi(optarg);
+            break;
+        case 'k':
+            options.chunk = strtoul(optarg, NULL, 10);
+            break;
+        case 'm':
+            options.maps = atoi(optarg);
+            break;
+        case '2':
+            options.two_pools = true;
+            break;
+        case 's':
+            options.status = optarg;
+            break;
+        case 'd':
+            options.delay = (unsigned)strtoul(optarg, NULL, 10);
+            break;
+        case 'f':
+            options.failing = strtoll(optarg, NULL, 10);
+            break;
+        case 'x':
+            options.killing = strtoll(optarg, NULL, 10);
+            break;
+        case 'v':
+            options.verbose = true;
+            break;
+        case 'h':
+            fputs(usage, stdout);
+            return EXIT_SUCCESS;
+        default:
+            fputs(usage, stderr);
+            return 2;
         }
     }
     if (argc == 1)

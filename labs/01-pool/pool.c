@@ -58,8 +58,8 @@ struct pool *pool_create(int processes)
    results of a worker that has answered and copies them to their place in out. */
 /* END TODO 5 */
 
-int pool_map(struct pool *pool, task_fn task, const void *in, size_t in_size, void *out, size_t out_size,
-             size_t count, size_t chunk)
+int pool_map(struct pool *pool, task_fn task, const void *in, size_t in_size, void *out, size_t out_size, size_t count,
+             size_t chunk)
 {
     /* BEGIN TODO 6: a first chunk for every worker, then a chunk for each answer */
     /* chunk == 0: choose one. Give every worker a chunk, then wait (poll) for whoever

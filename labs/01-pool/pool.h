@@ -24,8 +24,8 @@ struct pool *pool_create(int processes);
    Returns 0 when all is done, or -1 with errno:
      EIO    a task returned non-zero; the others still ran, and their results are in out.
      ECHILD a worker died; out is unspecified, and so it stays with this pool. */
-int pool_map(struct pool *pool, task_fn task, const void *in, size_t in_size, void *out, size_t out_size,
-             size_t count, size_t chunk);
+int pool_map(struct pool *pool, task_fn task, const void *in, size_t in_size, void *out, size_t out_size, size_t count,
+             size_t chunk);
 
 /* Ends the workers and frees the pool; afterwards no process (not even a zombie)
    and no descriptor of it is left. NULL is allowed. Returns 0. */

@@ -171,8 +171,8 @@ struct map {
     const char *in;
     char *out;
     size_t in_size, out_size, count, chunk;
-    size_t next;  /* first element that no worker has yet */
-    size_t busy;  /* workers that have a chunk */
+    size_t next; /* first element that no worker has yet */
+    size_t busy; /* workers that have a chunk */
     bool failed;
 };
 
@@ -214,8 +214,8 @@ static int serve_answers(struct pool *pool, struct map *m, struct pollfd *wait)
 }
 /* END TODO 5 */
 
-int pool_map(struct pool *pool, task_fn task, const void *in, size_t in_size, void *out, size_t out_size,
-             size_t count, size_t chunk)
+int pool_map(struct pool *pool, task_fn task, const void *in, size_t in_size, void *out, size_t out_size, size_t count,
+             size_t chunk)
 {
     /* BEGIN TODO 6: a first chunk for every worker, then a chunk for each answer */
     size_t processes = (size_t)pool->processes;
