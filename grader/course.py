@@ -161,7 +161,7 @@ def read_lab(file: Path, limits: Limits, refuse: Mapping[str, str]) -> Lab:
             where, facts, "flavours", FLAVOURS.__contains__, "one of " + ", ".join(FLAVOURS)
         ),
         limits=read_limits(where, facts.get("limits", {}), limits),
-        refuse={**refuse, **read_refusals(where, facts.get("refuse", {}))},
+        refuse=own_first(read_refusals(where, facts.get("refuse", {})), refuse),
         tests=read_tests(where, facts.get("test", [])),
     )
     if lab.name != file.parent.name or not lab.name.startswith(lab.number + "-"):
@@ -209,6 +209,11 @@ def read_refusals(where: str, table: Any) -> dict[str, str]:
         if not isinstance(why, str) or not why.strip():
             raise CourseError(f"{where}: [refuse] {symbol} must say why, and what to do instead")
     return dict(table)
+
+
+def own_first(own: Mapping[str, str], shared: Mapping[str, str]) -> dict[str, str]:
+    """A lab's own refusals before the course's: the first that fits a symbol gives the reason."""
+    return {**own, **{symbol: why for symbol, why in shared.items() if symbol not in own}}
 
 
 def read_tests(where: str, tables: Any) -> tuple[Test, ...]:
