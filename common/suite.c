@@ -39,6 +39,8 @@ uint64_t suite_seed(void)
 static void enter_folder(void)
 {
     const char *work = getenv("LAB_WORK"), *uid = getenv("LAB_UID");
+    if (!work)
+        work = "."; /* not reached: see default_settings */
     char *folder = text_format("%s/%s", work, test_name);
     folder_remove(folder);
     if ((mkdir(work, 0755) != 0 && errno != EEXIST) || mkdir(folder, 0755) != 0 || chdir(folder) != 0)

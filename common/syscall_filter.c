@@ -88,7 +88,7 @@ static int deny_odd_sockets(scmp_filter_ctx filter, uint32_t action)
         for (size_t i = 0; i < sizeof allowed / sizeof *allowed; i++)
             known |= allowed[i] == family;
         if (!known)
-            bad |= seccomp_rule_add(filter, action, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)family));
+            bad |= seccomp_rule_add(filter, action, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)family, 0));
     }
     return bad;
 }
@@ -99,12 +99,12 @@ static int protect_reaper(scmp_filter_ctx filter, uint32_t action)
 {
     static const char *const about_process[] = {"sched_setaffinity", "sched_setscheduler", "sched_setparam",
                                                 "sched_setattr"};
-    int bad = seccomp_rule_add(filter, action, SCMP_SYS(prlimit64), 1, SCMP_A0(SCMP_CMP_NE, 0)) |
-              seccomp_rule_add(filter, action, SCMP_SYS(setpriority), 1, SCMP_A1(SCMP_CMP_NE, 0)) |
-              seccomp_rule_add(filter, action, SCMP_SYS(ioprio_set), 1, SCMP_A1(SCMP_CMP_EQ, 1));
+    int bad = seccomp_rule_add(filter, action, SCMP_SYS(prlimit64), 1, SCMP_A0(SCMP_CMP_NE, 0, 0)) |
+              seccomp_rule_add(filter, action, SCMP_SYS(setpriority), 1, SCMP_A1(SCMP_CMP_NE, 0, 0)) |
+              seccomp_rule_add(filter, action, SCMP_SYS(ioprio_set), 1, SCMP_A1(SCMP_CMP_EQ, 1, 0));
     for (size_t i = 0; i < sizeof about_process / sizeof *about_process; i++)
         bad |= seccomp_rule_add(filter, action, seccomp_syscall_resolve_name(about_process[i]), 1,
-                                SCMP_A0(SCMP_CMP_EQ, 1));
+                                SCMP_A0(SCMP_CMP_EQ, 1, 0));
     return bad;
 }
 
@@ -134,7 +134,7 @@ int filter_system_calls(bool allow_ptrace)
     }
     if (!allow_ptrace)
         bad |= seccomp_rule_add(filter, action, SCMP_SYS(ptrace), 0);
-    bad |= seccomp_rule_add(filter, action, SCMP_SYS(ioctl), 1, SCMP_A1(SCMP_CMP_EQ, TIOCSTI));
+    bad |= seccomp_rule_add(filter, action, SCMP_SYS(ioctl), 1, SCMP_A1(SCMP_CMP_EQ, TIOCSTI, 0));
     bad |= deny_odd_sockets(filter, action) | protect_reaper(filter, action) | deny_user_namespaces(filter, action);
     if (!bad)
         bad = seccomp_load(filter);

@@ -137,6 +137,24 @@ static int save(const char *path, const struct npy *in, const void *out, int64_t
     return bad ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
+/* From pool_create to pool_destroy; the suite is told of every step. */
+static int use_pools(const struct npy *in, void *out, int64_t status[][2])
+{
+    if (options.verbose)
+        printf("%d workers\n", options.processes);
+    witness_tell(WITNESS_POINT, POINT_BEFORE, 0);
+    struct pool *pools[2] = {pool_create(options.processes), options.two_pools ? pool_create(options.processes) : NULL};
+    if (!pools[0] || (options.two_pools && !pools[1]))
+        return failed("pool_create");
+    witness_tell(WITNESS_POINT, POINT_CREATED, 0);
+    int result = run_maps(pools, in, out, status);
+    pool_destroy(pools[0]);
+    if (options.two_pools)
+        pool_destroy(pools[1]);
+    witness_tell(WITNESS_POINT, POINT_DESTROYED, 0);
+    return result;
+}
+
 static int map_file(const char *in_path, const char *out_path)
 {
     struct npy in;
@@ -146,27 +164,13 @@ static int map_file(const char *in_path, const char *out_path)
     }
     if (!(in.type == NPY_I8 && in.ndim == 1) && !(in.type == NPY_U1 && in.ndim == 2)) {
         fprintf(stderr, "%s: int64 of shape (n,) or uint8 of shape (n, bytes) is needed\n", in_path);
+        npy_free(&in);
         return EXIT_FAILURE;
     }
     options.bytes = in.type == NPY_U1 ? in.shape[1] : sizeof(struct pair);
     void *out = calloc(in.shape[0] + 1, options.bytes + 1);
     int64_t(*status)[2] = calloc((size_t)options.maps, sizeof *status);
-    if (!out || !status)
-        return failed("memory for the results");
-
-    if (options.verbose)
-        printf("%d workers\n", options.processes);
-    witness_tell(WITNESS_POINT, POINT_BEFORE, 0);
-    struct pool *pools[2] = {pool_create(options.processes), options.two_pools ? pool_create(options.processes) : NULL};
-    if (!pools[0] || (options.two_pools && !pools[1]))
-        return failed("pool_create");
-    witness_tell(WITNESS_POINT, POINT_CREATED, 0);
-    int result = run_maps(pools, &in, out, status);
-    pool_destroy(pools[0]);
-    if (options.two_pools)
-        pool_destroy(pools[1]);
-    witness_tell(WITNESS_POINT, POINT_DESTROYED, 0);
-
+    int result = out && status ? use_pools(&in, out, status) : failed("memory for the results");
     if (result == EXIT_SUCCESS)
         result = save(out_path, &in, out, status);
     free(out);
