@@ -25,12 +25,17 @@ static const struct kernel_fault faults[] = {
     {"data race", CAUSE_RACE, "data race: two work-items use the same memory at the same time, and one writes"},
     {"Work-group divergence detected", CAUSE_RACE,
      "divergent barrier: only some work-items of a group come to this barrier, or not equally often; all or none must"},
+    {"Invalid read from write-only", CAUSE_MEMORY,
+     "the kernel reads a buffer that dmv.c made with CL_MEM_WRITE_ONLY: what it holds then is not defined"},
+    {"Invalid write to read-only", CAUSE_MEMORY, "the kernel writes a buffer that dmv.c made with CL_MEM_READ_ONLY"},
+    {"Invalid memory load", CAUSE_MEMORY,
+     "the kernel reads a vector at an address that is not a multiple of its size; vload takes any"},
+    {"Invalid memory store", CAUSE_MEMORY,
+     "the kernel writes a vector at an address that is not a multiple of its size; vstore takes any"},
     {"Invalid read", CAUSE_MEMORY, "the kernel reads beyond the end of a buffer or local array"},
     {"Invalid write", CAUSE_MEMORY, "the kernel writes beyond the end of a buffer or local array"},
     {"exceeds static array size", CAUSE_MEMORY, "the kernel uses an array beyond its end"},
     {"Invalid ", CAUSE_MEMORY, "the kernel does what OpenCL C does not allow"},
-    {"Unaligned ", CAUSE_MEMORY,
-     "the kernel uses a vector at an address that is not a multiple of its size; use vload and vstore"},
 };
 
 static const struct kernel_fault *find_fault(const char *err, const char **at)
