@@ -106,8 +106,9 @@ void expect_exit(const struct run *r, int status)
     char who[1200];
     expect_end(r);
     if (r->report.exit_status != status)
-        fail_test(CAUSE_EXIT, r, "the program ended with exit status %d; %d was expected.", r->report.exit_status,
-                  status);
+        fail_test(CAUSE_EXIT, r, "the program ended with exit status %d; %d was expected.%s", r->report.exit_status,
+                  status,
+                  strstr(r->err, strerror(ENOSYS)) ? " The function named below is still as the skeleton has it." : "");
     if (r->report.left > 0) {
         explain_processes(r, who, sizeof who);
         fail_test(CAUSE_HYGIENE, r, "%d process%s of the program %s still there after it had ended.%s", r->report.left,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -182,10 +183,17 @@ def missing_exports(lab: Lab, objects: Sequence[Path]) -> tuple[Finding, ...]:
     return tuple(
         Finding(
             "link",
-            f"{sources} does not define {name}. Write this function as the lab's header declares it, not static.",
+            f"{sources} does not define {name}{like(name, defined - set(lab.exports))} "
+            "Write this function as the lab's header declares it, not static.",
         )
         for name in missing
     )
+
+
+def like(name: str, defined: Iterable[str]) -> str:
+    """The end of the sentence: a name that may be meant, if there is one."""
+    close = get_close_matches(name, sorted(defined), 1, 0.8)
+    return f", only {close[0]}: is the name misspelt?" if close else "."
 
 
 # ---- single rules ----

@@ -46,7 +46,9 @@ def check_one(course: Course, order: Order, console: Console) -> int:
     if order.json:
         sys.stdout.write(report.to_json(graded.result))
     else:
-        terminal.submission_report(console, order.lab, graded.result, order.test)
+        work = kept_work(course, order.lab)
+        kept = os.path.relpath(work) if graded.result.build_ok and work.is_dir() else ""
+        terminal.submission_report(console, order.lab, graded.result, order.test, kept)
         if graded.staff_log:
             terminal.say(console, graded.staff_log, "dim")
     return 1 if graded.result.status == "ungradable" else 0
@@ -57,12 +59,15 @@ def run_alone(course: Course, order: Order, console: Console, show: bool) -> Gra
     with temporary_folder() as folder:
         machine = boxed(make_machine("bwrap", folder, Event()), order.sandbox)
         graded = run(course, order, machine, folder, console if show else None)
-        keep_work(
-            folder / "job" / "work", build_folder(course.root, folder) / order.lab.name / "work"
-        )
+        keep_work(folder / "job" / "work", kept_work(course, order.lab))
     if not order.test and order.place.resolve() == order.lab.folder.resolve():
         keep_result(course, order.lab, graded)
     return graded
+
+
+def kept_work(course: Course, lab: Lab) -> Path:
+    """Where the tests' inputs and outputs are kept after a check."""
+    return course.root / "build" / lab.name / "work"
 
 
 def last_file(course: Course, lab: Lab) -> Path:
@@ -138,9 +143,14 @@ def again(order: Order) -> Callable[[str], str]:
 
 
 def keep_work(work: Path, kept: Path) -> None:
-    """Leaves the tests' folders where the user can look at inputs and outputs."""
+    """Leaves the tests' folders where the user can look at inputs and outputs, if that can be written."""
     if not work.is_dir():
         return
-    kept.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return
+    if not os.access(kept.parent, os.W_OK):
+        return
     subprocess.run(["rm", "-rf", "--", kept], check=False)
     subprocess.run(["mv", "-T", "--", work, kept], check=False)

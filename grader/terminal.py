@@ -169,8 +169,13 @@ def test_line(console: Console, test: Test, verdict: Verdict) -> None:
     console.print(line)
 
 
-def submission_report(console: Console, lab: Lab, result: Result, only: str) -> None:
-    """Why what failed failed, and what to do next; only is the one test that was asked for, or ""."""
+def submission_report(
+    console: Console, lab: Lab, result: Result, only: str, work: str = ""
+) -> None:
+    """Why what failed failed, and what to do next.
+
+    only is the one test that was asked for, or ""; work the folder with the tests' files, if it is kept.
+    """
     if result.build_log and result.status == "graded":
         say(console, "\nThe compiler says:", "bold")
         say(console, indented(result.build_log))
@@ -187,9 +192,11 @@ def submission_report(console: Console, lab: Lab, result: Result, only: str) -> 
         say(console, indented(result.tests[0].message))
     else:
         for test in failed:
-            explain(console, test, about[test.name])
+            explain(console, test, about[test.name], work)
     if not only:
         say(console, f"\n{lab.name}: {points(result)}", "bold")
+        if skipped := skipped_words(result):
+            say(console, skipped, "dim")
 
 
 def same_reason(result: Result) -> bool:
@@ -199,13 +206,27 @@ def same_reason(result: Result) -> bool:
     )
 
 
-def explain(console: Console, test: TestResult, about: str) -> None:
+def skipped_words(result: Result) -> str:
+    """Why there are tests that were not run, where some were."""
+    skipped = sum(test.status == "skipped" for test in result.tests)
+    failed = [test.name for test in result.tests if test.status == "fail"]
+    if not skipped or not failed:
+        return ""
+    tests = "1 test was skipped" if skipped == 1 else f"{skipped} tests were skipped"
+    return (
+        f"{tests}: what they look at needs a test that has not passed yet. Begin with {failed[0]}."
+    )
+
+
+def explain(console: Console, test: TestResult, about: str, work: str) -> None:
     say(console, f"\n{test.name}: {CAUSE_WORDS.get(test.cause or '', 'failed')}", "bold red")
     say(console, indented(f"({about})"), "dim")
     say(console, indented(test.message))
     if test.hint:
         say(console, indented(f"hint: {test.hint}"), "cyan")
     say(console, indented(f"again: {test.reproduce}"), "dim")
+    if work:
+        say(console, indented(f"files: {work}/{test.name}"), "dim")
 
 
 def indented(text: str) -> str:

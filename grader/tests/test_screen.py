@@ -197,3 +197,15 @@ def test_a_file_that_is_no_object_is_refused(tmp_path: Path) -> None:
         make_lab(), tmp_path / "pool.c", "plain", tmp_path / "pool.o", Tools(disassemble, line_of)
     )
     assert "cannot be examined" in found[0].message
+
+
+@pytest.mark.parametrize(
+    "defined, words",
+    [
+        ({"pool_mapp"}, ", only pool_mapp: is the name misspelt?"),
+        ({"run", "xyz"}, "."),
+        (set(), "."),
+    ],
+)
+def test_a_misspelt_name_is_pointed_out(defined: set[str], words: str) -> None:
+    assert screen.like("pool_map", defined) == words
