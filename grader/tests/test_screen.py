@@ -11,7 +11,7 @@ import pytest
 
 from grader import elf
 from grader.course import Lab
-from grader.screen import Finding, Tools, missing_exports, screen
+from grader.screen import Finding, Tools, like, missing_exports, screen
 from grader.tests.helpers import make_lab
 
 FLAGS = {
@@ -208,4 +208,4 @@ def test_a_file_that_is_no_object_is_refused(tmp_path: Path) -> None:
     ],
 )
 def test_a_misspelt_name_is_pointed_out(defined: set[str], words: str) -> None:
-    assert screen.like("pool_map", defined) == words
+    assert like("pool_map", defined) == words
