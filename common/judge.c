@@ -29,6 +29,13 @@ static const char *last_lines(const char *text)
     return p;
 }
 
+static const char *also = "";
+
+void say_also(const char *words)
+{
+    also = words;
+}
+
 void fail_test(enum cause cause, const struct run *r, const char *format, ...)
 {
     char message[MESSAGE_LIMIT];
@@ -37,7 +44,9 @@ void fail_test(enum cause cause, const struct run *r, const char *format, ...)
     vsnprintf(message, sizeof message, format, args);
     va_end(args);
     size_t used = strlen(message);
-    if (r && r->command)
+    if (*also)
+        used += (size_t)snprintf(message + used, sizeof message - used, "\n  %.600s", also);
+    if (r && r->command && used < sizeof message)
         used += (size_t)snprintf(message + used, sizeof message - used, "\n  command: %.600s", r->command);
     if (r && r->err && r->err[0] && used < sizeof message)
         snprintf(message + used, sizeof message - used, "\n  it wrote to stderr:\n%.1200s", last_lines(r->err));

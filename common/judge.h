@@ -32,6 +32,9 @@ enum cause {
 _Noreturn void fail_test(enum cause cause, const struct run *r, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* From now on every failure of this test also says words: what is special about its runs. */
+void say_also(const char *words);
+
 /* The program ended by itself with the given exit status, in time, without a
    sanitizer's report, and left no process behind; anything else fails with
    timeout, deadlock, signal, exit, race, memory, leak, resource or hygiene. */

@@ -56,7 +56,7 @@ COMPILE   = $(CC_$(FLAVOUR)) $(CFLAGS) -I. -I$(COURSE)/common -MMD -MP -c $< -o 
 # ---- what is given: main.o and the parts of common/ a program uses ---------
 
 PROGRAM_PARTS = npy npy_header rng clock witness $(PARTS_$(RUNTIME))
-PARTS_process = engines
+PARTS_process = engines perturb
 PARTS_openmp  = gate
 PARTS_opencl  = ocl_trace ocl_calls ocl_error
 PARTS_mpi     = $(patsubst $(COURSE)/common/%.c,%,$(sort $(wildcard $(COURSE)/common/mpi_trace*.c)))
@@ -84,8 +84,11 @@ PROGRAMS = $(FLAVOURS:%=$(OUT)/%/$(PROGRAM))
 objects: $(OBJECTS)
 link: $(PROGRAMS)
 
-# The student's OpenCL calls come to common/ocl_calls.c first; main.c's do not.
-RENAME_opencl = $(foreach f,$(shell grep -o 'trace_cl[A-Za-z]*' $(COURSE)/common/ocl_calls.h),--redefine-sym $(f:trace_%=%)=$f)
+# Some of the student's calls come to common/ first: OpenCL's, to count objects; read, write, ... in
+# the labs with processes, to make them slow and short on demand. main.c's go where they always go.
+RENAME_process = $(call renames,perturb.h,perturb_)
+RENAME_opencl  = $(call renames,ocl_calls.h,trace_)
+renames = $(foreach f,$(sort $(shell grep -o '$2[a-zA-Z]*' $(COURSE)/common/$1)),--redefine-sym $(f:$2%=%)=$f)
 
 define student_rules
 $(OUT)/$1/%.o: $(SUBMIT)/%.c

@@ -525,6 +525,9 @@ END_TEST
 /* Reads and writes that are late and move fewer bytes than asked, workers that are slow: all within POSIX. */
 START_TEST(any_schedule)
 {
+    say_also(
+        "In this run (LAB_PERTURB, by its seed) every read, write, recv and send may wait and may move fewer bytes\n"
+        "  than it was asked for, as POSIX allows: go on until all bytes have gone.");
     for (uint64_t i = 0; i < 4; i++) {
         char seed[40];
         snprintf(seed, sizeof seed, "LAB_PERTURB=%" PRIu64, (suite_seed() + i) % 1000000);
