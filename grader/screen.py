@@ -94,6 +94,8 @@ USUAL_CONSTANT = (
     ".llvm_addrsig",
 )
 USUAL_OF_SANITIZERS = ("asan_globals",)
+# The lock that the compiler makes for omp critical and for reductions. No name of the runtime's begins so.
+CRITICAL = ".gomp_critical_user_"
 SYSTEM_CALL_BYTES = (b"\x0f\x05", b"\x0f\x34", b"\xcd\x80")  # syscall, sysenter, int 0x80
 SYSTEM_CALL = re.compile(
     r"^\s*[0-9a-f]+:\s+(?:[a-z0-9]+ )*?(syscall|sysenter|int\s+\$0x80|svc\b.*)", re.MULTILINE
@@ -252,6 +254,8 @@ def indirect_functions(parsed: elf.Object, source: str) -> Iterator[Finding]:
 def lasting_definitions(parsed: elf.Object, place: Callable[[str], str]) -> Iterator[Finding]:
     """Symbols that stay visible in the program whatever lab.mk does, and so could replace the runtime's."""
     for symbol in parsed.symbols:
+        if symbol.name.startswith(CRITICAL):
+            continue
         unusual = symbol.binding not in (elf.STB_LOCAL, elf.STB_GLOBAL, elf.STB_WEAK)
         if symbol.defined and (unusual or symbol.section == elf.SHN_COMMON):
             words = f"{place(symbol.name)} defines {symbol.name} as a common or unique symbol"
