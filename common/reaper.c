@@ -226,17 +226,28 @@ static void watch(pid_t program, const struct limits *limits, const sigset_t *si
     report->seconds = seconds_now() - begun;
 }
 
+static bool any_runs(const struct proc *list, size_t count)
+{
+    bool runs = false;
+    for (size_t i = 0; i < count && !runs; i++)
+        runs = proc_runs(list[i].pid);
+    return runs;
+}
+
 /* What is still there once the program has ended? Workers that notice the end of
-   their parent may need a moment, so there is a grace. */
+   their parent may need a moment, so there is a grace; a longer one for those that
+   have something to do, since they may not have had a processor yet. */
 static void look_for_rest(double grace, struct reaper_report *report)
 {
-    for (double end = seconds_now() + grace;; usleep(2000)) {
+    double begun = seconds_now(), end = begun + grace, last = begun + 5 * grace;
+    for (;; usleep(2000)) {
         size_t count;
         while (waitpid(-1, NULL, WNOHANG) > 0)
             ;
         struct proc *list = descendants(&count);
         report->left = (int32_t)count;
-        if (count == 0 || seconds_now() > end) {
+        double now = seconds_now();
+        if (count == 0 || now > last || (now > end && !any_runs(list, count))) {
             remember(report, list, count);
             free(list);
             return;
