@@ -112,7 +112,7 @@ static void load(struct product *p)
     if (npy_load_rows(p->matrix, begin, end - begin, &p->block) != 0)
         die("%s", npy_error());
     /* Exactly as large as it has to be: AddressSanitizer sees a write beyond it. */
-    p->y = malloc(p->rows ? p->rows * sizeof *p->y : 1);
+    p->y = calloc(p->rows ? p->rows : 1, sizeof *p->y);
     if (!p->y)
         die("no memory for y");
 }
