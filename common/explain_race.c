@@ -126,7 +126,7 @@ static char *source_line(const struct place *at)
     for (int i = 0; i < at->line && found; i++)
         found = getline(&line, &size, f) >= 0;
     fclose(f);
-    if (!found) {
+    if (!found || !line) {
         free(line);
         return NULL;
     }

@@ -114,7 +114,7 @@ SUITE_PARTS_opencl = ocl_story ocl_error explain_kernel
 SUITE_PARTS_mpi = $(patsubst $(COURSE)/common/%.c,%,$(sort $(wildcard $(COURSE)/common/mpi_story*.c)))
 SUITE_CFLAGS = -std=gnu17 -D_GNU_SOURCE -g -O2 $(WARNINGS) -I. -I$(COURSE)/common $(shell pkg-config --cflags check)
 
-suite: $(SUITE_DIR)/$(SUITE) $(SUITE_DIR)/reaper
+suite: $(SUITE_DIR)/$(SUITE) $(SUITE_DIR)/reaper $(SUITE_DIR)/timerun
 
 $(SUITE_DIR)/common/%.o: $(COURSE)/common/%.c
 	@mkdir -p $(@D)
@@ -126,11 +126,15 @@ $(SUITE_DIR)/$(SUITE): $(SUITE_DIR)/$(SUITE).o $(SUITE_PARTS:%=$(SUITE_DIR)/comm
 	@gcc $^ $(shell pkg-config --libs check) -lm -o $@
 $(SUITE_DIR)/reaper: $(patsubst %,$(SUITE_DIR)/common/%.o,reaper syscall_filter proc folder words clock)
 	@gcc $^ -lseccomp -o $@
+$(SUITE_DIR)/timerun: $(patsubst %,$(SUITE_DIR)/common/%.o,timerun judge explain explain_race run listener words proc folder clock npy npy_header)
+	@gcc $^ $(shell pkg-config --libs check) -lm -o $@
 -include $(wildcard $(SUITE_DIR)/*.d $(SUITE_DIR)/common/*.d)
 
 # ---- what people type -------------------------------------------------------
 
 RANKS ?= 4
+# libgomp's waiting threads spin for long, which on a busy machine keeps the others from their core.
+RUN_openmp = env GOMP_SPINCOUNT=10000
 RUN_mpi = env OMP_NUM_THREADS=1 $(MPI_AS_ROOT) mpirun -n $(RANKS) --map-by :OVERSUBSCRIBE
 ifeq ($(shell id -u),0)
 MPI_AS_ROOT = OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1

@@ -318,12 +318,8 @@ static double time_of(product f, const double *A, size_t n, const double *x, dou
     return best;
 }
 
-static int show_size(size_t n)
+static void show_times(size_t n, double *A, double *x, double *y, double *expected)
 {
-    double *A = malloc(n * n * sizeof *A), *x = malloc(n * sizeof *x);
-    double *y = calloc(n, sizeof *y), *expected = calloc(n, sizeof *expected);
-    if (!A || !x || !y || !expected)
-        return failed("memory for the matrix");
     struct rng rng = rng_seeded(n);
     rng_fill(&rng, A, n * n);
     rng_fill(&rng, x, n);
@@ -332,11 +328,20 @@ static int show_size(size_t n)
     for (size_t i = 0; i < n; i++)
         difference = fmax(difference, fabs(y[i] - expected[i]));
     printf("%6zu %13.2f %13.2f %13.2f %18.1e\n", n, serial, omp, blas, difference);
+}
+
+static int show_size(size_t n)
+{
+    double *A = malloc(n * n * sizeof *A), *x = malloc(n * sizeof *x);
+    double *y = calloc(n, sizeof *y), *expected = calloc(n, sizeof *expected);
+    int status = A && x && y && expected ? EXIT_SUCCESS : failed("memory for the matrix");
+    if (status == EXIT_SUCCESS)
+        show_times(n, A, x, y, expected);
     free(A);
     free(x);
     free(y);
     free(expected);
-    return EXIT_SUCCESS;
+    return status;
 }
 
 static int demo(void)
