@@ -83,6 +83,7 @@ def options_grade(parser: argparse.ArgumentParser) -> None:
     choices = ("auto", "limits")
     text = "limits: no sandbox, for a container that is one itself (default: auto, which insists on the sandbox)"
     parser.add_argument("--sandbox", choices=choices, default="auto", help=text)
+    add_speed(parser)
 
 
 def run_grade(arguments: Arguments, labs: Course) -> int:
@@ -100,6 +101,7 @@ def run_grade(arguments: Arguments, labs: Course) -> int:
         seed=new_seed() if arguments.seed is None else arguments.seed,
         fixed_seed=arguments.seed,
         sandbox="bwrap" if arguments.sandbox == "auto" else "limits",
+        speed=arguments.speed,
     )
     return grade.grade(labs, order, terminal.make_console())
 
@@ -114,6 +116,7 @@ def options_check(parser: argparse.ArgumentParser) -> None:
     text = "limits: run without the sandbox (default: auto, with it where it can be had)"
     parser.add_argument("--sandbox", choices=("auto", "limits"), default="auto", help=text)
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    add_speed(parser)
 
 
 def run_check(arguments: Arguments, labs: Course) -> int:
@@ -124,7 +127,9 @@ def run_check(arguments: Arguments, labs: Course) -> int:
     if not place.exists():
         raise CourseError(f"{place} is not there")
     seed = new_seed() if arguments.seed is None else arguments.seed
-    order = single.Order(lab, place, arguments.test, seed, arguments.sandbox, arguments.json)
+    order = single.Order(
+        lab, place, arguments.test, seed, arguments.sandbox, arguments.json, arguments.speed
+    )
     return single.check_one(labs, order, terminal.make_console())
 
 
@@ -263,6 +268,11 @@ def add_seed(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="of the tests' inputs (default: a new one each run)",
     )
+
+
+def add_speed(parser: argparse.ArgumentParser) -> None:
+    text = "leave the tests of speed out; their points then do not count"
+    parser.add_argument("--no-speed", dest="speed", action="store_false", help=text)
 
 
 def at_least_one(text: str) -> int:

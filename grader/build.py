@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 
-from grader import elf, process, sandbox
+from grader import elf, process, sandbox, turns
 from grader.course import Course, Lab, Trouble, facts
 from grader.sandbox import Bind, Sandbox
 
@@ -160,7 +160,10 @@ def run_inside(
         if place.sandbox.kind != "bwrap"
         else sandbox.ENVIRONMENT
     )
-    return process.run([*words_before(given, place), *words], seconds=SECONDS, env=env, stop=stop)
+    with turns.shared():
+        return process.run(
+            [*words_before(given, place), *words], seconds=SECONDS, env=env, stop=stop
+        )
 
 
 def inside(given: Given, place: Place) -> tuple[str, str, str]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 
-from grader import process
+from grader import process, turns
 from grader.course import Lab, Test
 from grader.score import CAUSES, Verdict, skipped, waits_for
 
@@ -68,6 +68,11 @@ def check(
 
 
 def run_test(job: Job, test: Test, stop: Event | None) -> Verdict:
+    with turns.shared():
+        return run_suite(job, test, stop)
+
+
+def run_suite(job: Job, test: Test, stop: Event | None) -> Verdict:
     log = job.logs / f"{test.name}.xml"
     limit = job.lab.limits.seconds + SUITE_GRACE
     words = [

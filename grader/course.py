@@ -32,7 +32,8 @@ LAB_KEYS = {
     "refuse",
     "test",
 }
-TEST_KEYS = {"name", "about", "points", "needs", "hints"}
+TEST_KEYS = {"name", "about", "points", "needs", "hints", "measure"}
+MEASURE_KEYS = {"args", "inputs", "few", "band", "ranks", "env"}
 
 LAB_NAME = re.compile(r"\d\d-[a-z0-9][a-z0-9-]*")
 IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -62,6 +63,18 @@ class Limits:
 
 
 @dataclass(frozen=True)
+class Measure:
+    """How a test of speed is timed, by the measure stage and not by the suite."""
+
+    args: tuple[str, ...]  # of the program; {times} is how often it does the work
+    inputs: Mapping[str, tuple[Any, ...]]  # file: (numpy type, dimensions ...), filled at random
+    few: int  # the smallest {times}: its run is start-up
+    band: float  # full points up to so many times the reference solution's time
+    ranks: int  # > 0: under mpirun
+    env: tuple[str, ...]  # further NAME=value
+
+
+@dataclass(frozen=True)
 class Test:
     """One test of a lab's rubric."""
 
@@ -70,6 +83,7 @@ class Test:
     points: float
     needs: tuple[str, ...]
     hints: tuple[str, ...]
+    measure: Measure | None = None  # None: the suite has a test of this name
 
 
 @dataclass(frozen=True)
@@ -255,6 +269,25 @@ def read_test(where: str, table: Any) -> Test:
         points,
         tuple(texts(here, {"needs": needs}, "needs", bool, "a test", True)),
         hints,
+        read_measure(f"{here} measure", table["measure"]) if "measure" in table else None,
+    )
+
+
+def read_measure(where: str, table: Any) -> Measure:
+    check_keys(where, table, MEASURE_KEYS)
+    args = tuple(texts(where, table, "args", bool, "a word"))
+    if not any("{times}" in word for word in args):
+        raise CourseError(f"{where}: args must say where {{times}} goes")
+    inputs = table.get("inputs", {})
+    if not isinstance(inputs, dict) or not all(isinstance(v, list) and v for v in inputs.values()):
+        raise CourseError(f'{where}: inputs must be a table of "file.npy" = ["float64", 100, 100]')
+    return Measure(
+        args=args,
+        inputs={name: tuple(kind) for name, kind in inputs.items()},
+        few=int(table.get("few", 1)),
+        band=float(table.get("band", 1.25)),
+        ranks=int(table.get("ranks", 0)),
+        env=tuple(texts(where, table, "env", bool, "NAME=value", True)) if "env" in table else (),
     )
 
 

@@ -38,6 +38,7 @@ class Order:
     seed: int
     fixed_seed: int | None  # the seed, where the user insists on it
     sandbox: str  # bwrap or limits
+    speed: bool = True  # run the tests of speed, too
 
 
 @dataclass(frozen=True)
@@ -136,7 +137,7 @@ def grade_tasks(
                 return finish(
                     order,
                     task,
-                    one(machine, task, given, folder / "jobs" / str(number), uid),
+                    one(machine, task, given, folder / "jobs" / str(number), uid, order.speed),
                     progress,
                 )
             finally:
@@ -188,6 +189,7 @@ def one(
     given: dict[str, Given | BuildBroken],
     folder: Path,
     uid: int | None,
+    speed: bool,
 ) -> Graded:
     """Grades one submission; an exception that nobody foresaw makes it ungradable."""
     submission = task.submission
@@ -199,7 +201,7 @@ def one(
         parts = given[submission.lab.name]
         if isinstance(parts, BuildBroken):
             raise parts
-        return grade_submission(machine, submission, parts, task.marking, folder, uid)
+        return grade_submission(machine, submission, parts, task.marking, folder, uid, speed=speed)
     except Stopped:
         raise
     except Exception as error:

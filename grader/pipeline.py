@@ -1,4 +1,4 @@
-"""One submission's way: build, screen, check, score. Intake comes before, report after."""
+"""One submission's way: build, screen, check, measure, score. Intake comes before, report after."""
 
 from __future__ import annotations
 
@@ -13,10 +13,20 @@ from threading import Event
 from grader import build, intake, sandbox, screen
 from grader.build import Built, Given, Place
 from grader.check import Job, check, run_test
-from grader.course import Test
+from grader.course import Measure, Test
 from grader.intake import Submission
+from grader.measure import Bench, measure
 from grader.sandbox import Bind, Sandbox
-from grader.score import Marking, Result, Verdict, all_failed, graded, none_run
+from grader.score import (
+    Marking,
+    Result,
+    Verdict,
+    all_failed,
+    graded,
+    none_run,
+    skipped,
+    waits_for,
+)
 
 PROGRAMS, REAPER, CACHE = "/lab", "/lab-reaper", "/cache"  # as a student's program sees them
 
@@ -68,8 +78,9 @@ def grade_submission(
     uid: int | None,
     only: tuple[Test, ...] = (),
     done: Progress | None = None,
+    speed: bool = True,
 ) -> Graded:
-    """Grades one submission in folder (which the caller removes)."""
+    """Grades one submission in folder (which the caller removes); speed: measure it, too."""
     if submission.refused:
         return Graded(
             none_run(submission, marking, "ungradable", submission.refused), submission.refused
@@ -84,7 +95,10 @@ def grade_submission(
     else:
         job = job_for(machine, submission, given, marking.seed, folders, uid)
         doubt = SecondLook(machine, submission, given, marking.seed, folders, uid, job)
-        verdicts = check(job, only or submission.lab.tests, machine.stop, done, doubt)
+        tests = only or submission.lab.tests
+        suite = [test for test in tests if test.measure is None]
+        verdicts = check(job, suite, machine.stop, done, doubt)
+        verdicts = measured(doubt, tests, dict(zip((t.name for t in suite), verdicts)), done, speed)
     seconds = time.monotonic() - began
     if only:
         verdicts = spread(submission, only, verdicts)
@@ -227,6 +241,39 @@ def write_launch(box: Sandbox, given: Given, folders: Folders, uid: int | None) 
     return file
 
 
+# ---- measure ----
+
+
+def measured(
+    context: SecondLook,
+    tests: tuple[Test, ...],
+    verdicts: dict[str, Verdict],
+    done: Progress | None,
+    wanted: bool,
+) -> tuple[Verdict, ...]:
+    """Adds the verdicts of the tests of speed, and puts all in the rubric's order."""
+    for test in tests:
+        if test.measure is None:
+            continue
+        needed = waits_for(test, verdicts)
+        if needed:
+            verdicts[test.name] = skipped(needed)
+        elif not wanted:
+            verdicts[test.name] = Verdict("unmeasured", None, "not measured: it was not asked for")
+        else:
+            verdicts[test.name] = measure_one(context, test, test.measure)
+        if done is not None:
+            done(test, verdicts[test.name])
+    return tuple(verdicts[test.name] for test in tests)
+
+
+def measure_one(context: SecondLook, test: Test, plan: Measure) -> Verdict:
+    reference = context.solution_job(test)
+    if reference is None:
+        return Verdict("unmeasured", None, "not measured: the reference solution is not there")
+    return measure(Bench(test, plan, context.job, reference))
+
+
 # ---- in doubt ----
 
 
@@ -251,6 +298,11 @@ class SecondLook:
         return blamed(first) if self.solution_passes(test) else first
 
     def solution_passes(self, test: Test) -> bool:
+        job = self.solution_job(test)
+        return job is not None and run_test(job, test, self.machine.stop).status == "pass"
+
+    def solution_job(self, test: Test) -> Job | None:
+        """The reference solution, built for one test like a submission; None if it is not there."""
         lab = self.submission.lab
         solution = intake.take_one(
             lab,
@@ -258,12 +310,11 @@ class SecondLook:
             self.folders.top / "solution" / test.name,
         )
         if solution.missing or solution.refused:
-            return False
+            return None
         folders = make_folders(self.folders.top / "control" / test.name, self.uid)
         if build_and_screen(self.machine, solution, self.given, folders, self.uid)[1] is not None:
-            return False
-        job = job_for(self.machine, solution, self.given, self.seed, folders, self.uid)
-        return run_test(job, test, self.machine.stop).status == "pass"
+            return None
+        return job_for(self.machine, solution, self.given, self.seed, folders, self.uid)
 
 
 def blamed(verdict: Verdict) -> Verdict:

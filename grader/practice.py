@@ -58,7 +58,9 @@ def checked(place: Place, console: Console) -> Found:
 
 
 def check_again(place: Place, console: Console) -> Found:
-    order = single.Order(place.lab, place.folder, "", single.new_seed(), place.sandbox, False)
+    order = single.Order(
+        place.lab, place.folder, "", single.new_seed(), place.sandbox, False, False
+    )
     graded = single.run_alone(place.course, order, console, show=False)
     found: Found = json.loads(report.to_json(graded.result))
     return found

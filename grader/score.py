@@ -33,7 +33,7 @@ CAUSES = (
 class Verdict:
     """What became of one test."""
 
-    status: str  # pass, fail, skipped
+    status: str  # pass, fail, skipped; unmeasured: a test of speed whose points do not count
     cause: str | None = None
     message: str = ""
     seconds: float = 0.0
@@ -103,7 +103,7 @@ def graded(
         student=submission.student,
         lab=lab.name,
         score=None if ungradable else whole(sum(test.points for test in tests)),
-        max_score=lab.max_score,
+        max_score=whole(sum(test.max_points for test in tests)),
         status="ungradable" if ungradable else "graded",
         submission_sha256=submission.sha256,
         lab_sha256=marking.lab_sha256,
@@ -121,8 +121,8 @@ def test_result(test: Test, verdict: Verdict, marking: Marking, build_ok: bool) 
     return TestResult(
         name=test.name,
         points=test.points if passed else 0,
-        max_points=test.points,
-        status=verdict.status,
+        max_points=0 if verdict.status == "unmeasured" else test.points,
+        status="skipped" if verdict.status == "unmeasured" else verdict.status,
         cause=verdict.cause,
         message=verdict.message,
         hint=test.hints[0]

@@ -38,6 +38,7 @@ class Order:
     seed: int
     sandbox: str  # auto or limits
     json: bool
+    speed: bool = True  # measure it, too
 
 
 def check_one(course: Course, order: Order, console: Console) -> int:
@@ -119,7 +120,7 @@ def run(
         uid = uids[0] if machine.sandbox.kind == "bwrap" else None
         only = needed(order.lab, order.test)
         return grade_submission(
-            machine, submission, given, marking, folder / "job", uid, only, show
+            machine, submission, given, marking, folder / "job", uid, only, show, order.speed
         )
 
 
