@@ -109,7 +109,8 @@ $(foreach f,$(FLAVOURS),$(eval $(call student_rules,$f)))
 # ---- the suite and the reaper, which never meet the student's code ----------
 
 SUITE_DIR   = $(BUILD)/suites
-SUITE_PARTS = suite judge explain explain_race run listener words proc folder clock rng npy npy_header $(SUITE_PARTS_$(RUNTIME))
+RUN_PARTS   = judge explain explain_race run listener words proc folder clock rng npy npy_header
+SUITE_PARTS = suite $(RUN_PARTS) $(SUITE_PARTS_$(RUNTIME))
 SUITE_PARTS_opencl = ocl_story ocl_error explain_kernel
 SUITE_PARTS_mpi = $(patsubst $(COURSE)/common/%.c,%,$(sort $(wildcard $(COURSE)/common/mpi_story*.c)))
 SUITE_CFLAGS = -std=gnu17 -D_GNU_SOURCE -g -O2 $(WARNINGS) -I. -I$(COURSE)/common $(shell pkg-config --cflags check)
@@ -122,12 +123,14 @@ $(SUITE_DIR)/common/%.o: $(COURSE)/common/%.c
 $(SUITE_DIR)/$(SUITE).o: $(SUITE).c
 	@mkdir -p $(@D)
 	@gcc $(SUITE_CFLAGS) -MMD -MP -c $< -o $@
-$(SUITE_DIR)/$(SUITE): $(SUITE_DIR)/$(SUITE).o $(SUITE_PARTS:%=$(SUITE_DIR)/common/%.o)
-	@gcc $^ $(shell pkg-config --libs check) -lm -o $@
+# Linked aside and renamed, since another grader may be running the one that is there.
+LINK_SUITE  = gcc $^ $(shell pkg-config --libs check) -lseccomp -lm -o $@.new && mv $@.new $@
+$(SUITE_DIR)/$(SUITE): $(patsubst %,$(SUITE_DIR)/common/%.o,$(SUITE_PARTS)) $(SUITE_DIR)/$(SUITE).o
+	@$(LINK_SUITE)
+$(SUITE_DIR)/timerun: $(patsubst %,$(SUITE_DIR)/common/%.o,timerun $(RUN_PARTS))
+	@$(LINK_SUITE)
 $(SUITE_DIR)/reaper: $(patsubst %,$(SUITE_DIR)/common/%.o,reaper syscall_filter proc folder words clock)
-	@gcc $^ -lseccomp -o $@
-$(SUITE_DIR)/timerun: $(patsubst %,$(SUITE_DIR)/common/%.o,timerun judge explain explain_race run listener words proc folder clock npy npy_header)
-	@gcc $^ $(shell pkg-config --libs check) -lm -o $@
+	@$(LINK_SUITE)
 -include $(wildcard $(SUITE_DIR)/*.d $(SUITE_DIR)/common/*.d)
 
 # ---- what people type -------------------------------------------------------
