@@ -406,7 +406,8 @@ static void explain_collective(FILE *out, const struct graph *g, int rank, const
     bool absent[MPI_TRACE_MAX_RANKS];
     const char *name = mpi_story_name(n->call->function);
     if (missing(g, rank, n->call, absent) > 0) {
-        fprintf(out, "\n%s is a collective call: every rank of the communicator must make it, but ", name);
+        fprintf(out, "\n%s is a collective call: every rank of %s must make it, but ", name,
+                n->call->comm == 0 ? "MPI_COMM_WORLD, which the call was given," : "the communicator");
         say_ranks(out, absent, g->story->ranks);
         fputs(" never entered it", out);
         for (int i = 0; i < g->story->ranks; i++)

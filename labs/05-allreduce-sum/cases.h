@@ -4,12 +4,16 @@
 #ifndef CASES_H
 #define CASES_H
 
-/* CASE_FIRST, CASE_COUNT: the vector is so many elements of DATA. Rank r of a
-   communicator of p ranks holds a block of it, in order: count / p elements, and one
-   more if r < count % p. CASE_WAY and CASE_SEED: see mpi_trace_combine. */
-enum case_column { CASE_FUNCTION, CASE_COMM, CASE_FIRST, CASE_COUNT, CASE_WAY, CASE_SEED, CASE_COLUMNS };
+/* CASE_FIRST, CASE_COUNT: the vector is so many elements of DATA.
+   CASE_WAY and CASE_SEED: see mpi_trace_combine. */
+enum case_column { CASE_FUNCTION, CASE_COMM, CASE_SPREAD, CASE_FIRST, CASE_COUNT, CASE_WAY, CASE_SEED, CASE_COLUMNS };
 
 enum case_function { FUNCTION_PSUM, FUNCTION_COMPENSATED };
+
+enum case_spread {
+    SPREAD_BLOCKS, /* rank r of p holds a block, in order: count / p elements, one more if r < count % p */
+    SPREAD_LAST    /* the last rank holds all elements */
+};
 
 /* Communicators: COMM_SIZES * kind + size. */
 enum comm_kind {

@@ -23,7 +23,7 @@ static const char usage[] =
     "usage: mpirun -n 4 psum                 128 random numbers, in random-vector.npy (made if it is not there)\n"
     "       mpirun -n 4 psum VECTOR.npy      float64 (n,): each rank reads only its part\n"
     "       mpirun -n 5 psum CASES.npy DATA.npy SUMS.npy CODES.npy\n"
-    "  CASES  int64 (cases, 6): see cases.h     DATA   float64 (n,): the elements\n"
+    "  CASES  int64 (cases, 7): see cases.h     DATA   float64 (n,): the elements\n"
     "  SUMS   float64 (cases, ranks)            CODES  int64 (cases, ranks)\n"
     "example: mpirun -n 3 psum random-vector.npy\n";
 
@@ -53,18 +53,19 @@ static void *allocate(size_t count, size_t size)
 }
 
 /* Rank index of size gets elements begin_of(index) ... begin_of(index + 1) - 1. */
-static size_t begin_of(size_t count, int size, int index)
+static size_t begin_of(enum case_spread spread, size_t count, int size, int index)
 {
+    if (spread == SPREAD_LAST)
+        return index == size ? count : 0;
     size_t parts = (size_t)size, i = (size_t)index, longer = count % parts;
     return i * (count / parts) + (i < longer ? i : longer);
 }
 
-/* The part of rank `index` of size of the vector first ... first + count - 1 of the file. No other byte is read. */
-static struct npy load_part(const char *path, size_t first, size_t count, int size, int index)
+/* The rows first ... first + count - 1 of the file. No other byte of its data is read. */
+static struct npy load_part(const char *path, size_t first, size_t count)
 {
     struct npy part;
-    size_t begin = begin_of(count, size, index), end = begin_of(count, size, index + 1);
-    if (npy_load_rows(path, first + begin, end - begin, &part) != 0)
+    if (npy_load_rows(path, first, count, &part) != 0)
         die("%s", npy_error());
     if (part.type != NPY_F8 || part.ndim != 1)
         die("%s: float64 of shape (n,) is needed", path);
@@ -120,7 +121,8 @@ static int sum_file(const char *path)
         die("%s", npy_error());
     if (header.type != NPY_F8 || header.ndim != 1)
         die("%s: float64 of shape (n,) is needed", path);
-    struct npy part = load_part(path, 0, header.count, ranks, rank);
+    size_t begin = begin_of(SPREAD_BLOCKS, header.count, ranks, rank);
+    struct npy part = load_part(path, begin, begin_of(SPREAD_BLOCKS, header.count, ranks, rank + 1) - begin);
     if (code_of(FUNCTION_PSUM, psum(part.data, part.count, &sum, MPI_COMM_WORLD)) != CODE_SUCCESS)
         die("no sum");
     if (rank == 0) {
@@ -209,7 +211,10 @@ static struct answer run_case(const int64_t *c, int mark, const char *data_path,
         MPI_Comm_size(comm, &size);
         MPI_Comm_rank(comm, &place);
     }
-    struct npy part = load_part(data_path, (size_t)c[CASE_FIRST], (size_t)c[CASE_COUNT], size, place);
+    enum case_spread spread = (enum case_spread)c[CASE_SPREAD];
+    size_t count = (size_t)c[CASE_COUNT], begin = begin_of(spread, count, size, place);
+    size_t end = begin_of(spread, count, size, place + 1);
+    struct npy part = load_part(data_path, (size_t)c[CASE_FIRST] + begin, end - begin);
     mpi_trace_combine((enum mpi_trace_way)c[CASE_WAY], (uint64_t)c[CASE_SEED]);
     answer.code = call((enum case_function)c[CASE_FUNCTION], &part, &answer.sum, comm, mark);
     answer.place = place;
@@ -218,25 +223,33 @@ static struct answer run_case(const int64_t *c, int mark, const char *data_path,
     return answer;
 }
 
-/* Cases on the same communicator share it. Between two cases all ranks wait for each
-   other, so that a rank that left too early is missed where it is missing. */
+/* Each communicator that a case names, once. All ranks walk through the same list. */
+static void make_comms(const int64_t (*list)[CASE_COLUMNS], size_t count, MPI_Comm *comms)
+{
+    for (int i = 0; i < COMM_KINDS * COMM_SIZES; i++) {
+        bool wanted = false;
+        for (size_t k = 0; k < count; k++)
+            wanted = wanted || list[k][CASE_COMM] == i;
+        comms[i] = wanted ? make_comm(i) : MPI_COMM_NULL;
+    }
+}
+
+/* Between two cases all ranks wait for each other, so that a rank that left too early is missed where it is missing. */
 static void run_cases(const int64_t (*list)[CASE_COLUMNS], size_t count, const char *data_path, struct answer *answers)
 {
     MPI_Comm comms[COMM_KINDS * COMM_SIZES];
-    bool made[COMM_KINDS * COMM_SIZES] = {false};
+    make_comms(list, count, comms);
     for (size_t k = 0; k < count; k++) {
         int64_t code = list[k][CASE_COMM];
         if (code < 0 || code >= COMM_KINDS * COMM_SIZES)
             die("case %zu: there is no communicator %lld", k, (long long)code);
-        if (!made[code])
-            comms[code] = make_comm((int)code);
-        made[code] = true;
         if (code / COMM_SIZES != COMM_ODD)
             MPI_Barrier(ours);
         answers[k] = run_case(list[k], (int)k, data_path, comms[code]);
     }
+    MPI_Barrier(ours);
     for (int i = 0; i < COMM_WORLD * COMM_SIZES; i++)
-        if (made[i] && comms[i] != MPI_COMM_NULL)
+        if (comms[i] != MPI_COMM_NULL)
             MPI_Comm_free(&comms[i]);
 }
 
