@@ -492,9 +492,10 @@ static bool kill_parent(struct witness *w, size_t index)
         s->main = w->events[index].pid;
         return true;
     }
+    if (s->killed) /* a task that begins only now: held, it would outlast the reaper's patience */
+        return true;
     if (w->held >= 2) {
-        if (s->main > 1 && !s->killed)
-            s->killed = kill(s->main, SIGKILL) == 0;
+        s->killed = s->main > 1 && kill(s->main, SIGKILL) == 0;
         witness_release_all(w);
     }
     return false;
