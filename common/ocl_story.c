@@ -174,6 +174,32 @@ void ocl_story_failure(const struct ocl_trace_file *t, const char *program, char
     }
 }
 
+/* Places in one source line (a function that the compiler has copied to several callers)
+   become one: each fault's site is replaced by the first one of the same line. */
+static void join_places(struct ocl_trace_file *t, const char *program)
+{
+    enum { MOST = 32, LENGTH = 100 };
+    char place[MOST][LENGTH];
+    uint64_t site[MOST], same[MOST];
+    size_t known = 0;
+    for (size_t i = 0; i < t->objects; i++) {
+        size_t k = 0, first = 0;
+        while (k < known && site[k] != t->object[i].site)
+            k++;
+        if (t->object[i].references == 0 || (k == known && known == MOST))
+            continue;
+        if (k == known) {
+            site[k] = t->object[i].site;
+            snprintf(place[k], LENGTH, "%s", ocl_story_place(program, site[k]));
+            while (strcmp(place[first], place[k]) != 0)
+                first++;
+            same[k] = place[k][0] ? site[first] : site[k];
+            known++;
+        }
+        t->object[i].site = same[k];
+    }
+}
+
 static bool same_place(const struct ocl_trace_object *a, const struct ocl_trace_object *b)
 {
     return a->site == b->site && strcmp(a->made_by, b->made_by) == 0 && strcmp(a->kind, b->kind) == 0 &&
@@ -189,11 +215,12 @@ static bool told(const struct ocl_trace_file *t, size_t i)
     return false;
 }
 
-void ocl_story_objects(const struct ocl_trace_file *t, const char *program, size_t *leaks, size_t *extra, char *text,
+void ocl_story_objects(struct ocl_trace_file *t, const char *program, size_t *leaks, size_t *extra, char *text,
                        size_t size)
 {
     text[0] = '\0';
     *leaks = *extra = 0;
+    join_places(t, program);
     for (size_t i = 0; i < t->objects; i++) {
         const struct ocl_trace_object *o = &t->object[i];
         *leaks += o->references > 0;

@@ -33,7 +33,7 @@ void ocl_story_failure(const struct ocl_trace_file *t, const char *program, char
 
 /* What was never released, or once too often, a line for each place. *leaks, *extra: how
    many. "" if all is well. */
-void ocl_story_objects(const struct ocl_trace_file *t, const char *program, size_t *leaks, size_t *extra, char *text,
+void ocl_story_objects(struct ocl_trace_file *t, const char *program, size_t *leaks, size_t *extra, char *text,
                        size_t size);
 
 #endif
