@@ -11,7 +11,7 @@
 #include "suite.h"
 #include "words.h"
 
-enum { SECONDS = 8, NUMBERS = 4099, LARGE = 1 << 20 }; /* LARGE doubles are 8 MiB */
+enum { SECONDS = 15, NUMBERS = 4099, LARGE = 1 << 20 }; /* LARGE doubles are 8 MiB */
 
 static const char *const synchronous[] = {"LAB_MPI_SYNC=1", NULL};
 static const char *const no_leak_check[] = {"ASAN_OPTIONS=detect_leaks=0", NULL}; /* MPI itself "leaks" */
@@ -501,7 +501,7 @@ static void add_many_lists(struct script *s, int comm, int size, int to, int eac
     for (int k = 0; k < each; k++)
         for (int from = 0; from < size; from++)
             if (from != to)
-                add(s, comm, from, SEND_LIST, to, (size_t)(1 + 7 * from + k), somewhere(s));
+                add(s, comm, from, SEND_LIST, to, 1 + 7 * (size_t)from + (size_t)k, somewhere(s));
     for (int from = 0; wait && from < size; from++)
         if (from != to)
             add(s, comm, to, AWAIT, from, 0, 0);
@@ -578,8 +578,8 @@ START_TEST(other_messages)
 {
     struct script *s = new_script(3);
     for (int round = 0; round < 3; round++) {
-        add_among_others(s, true, (size_t)(5 * round + 1));
-        add_among_others(s, false, (size_t)(5 * round + 1));
+        add_among_others(s, true, 5 * (size_t)round + 1);
+        add_among_others(s, false, 5 * (size_t)round + 1);
     }
     perform(s, &plain);
 }
@@ -804,7 +804,7 @@ END_TEST
 
 START_TEST(memory_clean)
 {
-    static const struct launch asan = {.flavour = "asan", .env = no_leak_check, .seconds = 4 * SECONDS};
+    static const struct launch asan = {.flavour = "asan", .env = no_leak_check, .seconds = 2 * SECONDS};
     struct script *s = new_script(3);
     add_everything(s, 1);
     add_everything(s, 7);
