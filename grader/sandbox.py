@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from grader import process
+from grader import cgroup, process
 from grader.course import Trouble
 
 WORK = "{work}"  # the suite replaces it by the folder of the test
@@ -117,7 +117,7 @@ class claimed_uids:
 
     def __init__(self, count: int) -> None:
         self.count = count
-        self.claims: list[socket.socket] = []
+        self.claims: dict[int, socket.socket] = {}
 
     def __enter__(self) -> list[int | None]:
         if os.geteuid() != 0:
@@ -139,11 +139,13 @@ class claimed_uids:
         except OSError:
             name.close()
             return False
-        self.claims.append(name)
+        self.claims[uid] = name
+        cgroup.make(uid)
         return True
 
     def __exit__(self, *_: object) -> None:
-        for name in self.claims:
+        for uid, name in self.claims.items():
+            cgroup.remove(uid)
             name.close()
 
 
@@ -158,7 +160,7 @@ def wrap(
     env: Mapping[str, str] | None = None,
 ) -> list[str]:
     """The words before a command that put it into the sandbox; the command becomes process 1 there."""
-    words: list[str] = []
+    words = cgroup.words(uid)
     if uid is not None:
         words += ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups", "--no-new-privs"]
     words += ["bwrap", "--unshare-all", "--die-with-parent", "--new-session", "--as-pid-1"]
