@@ -678,8 +678,8 @@ START_TEST(inside_a_region)
     sums_beside(&flat, 67200, 8);
     sums_beside(&nested, 67200, 8);
     /* So short that the callers are in each other's way for most of the time. */
-    products_beside(&many, 4, 3, 6000);
-    sums_beside(&many, 12, 30000);
+    products_beside(&many, 4, 3, 3000);
+    sums_beside(&many, 12, 15000);
 }
 END_TEST
 

@@ -23,11 +23,11 @@ void matvec_serial(const double *A, size_t rows, size_t cols, const double *x, d
 /* The same by a team: each thread computes a part of y. A team costs some
    microseconds to start; where A is so small that one thread is faster, one thread
    may do it, but from TEAM_FROM elements on a team must. (OpenMP 5.2, section
-   11.5: worksharing-loop construct) */
+   11.5: worksharing-loop constructs) */
 void matvec_omp(const double *A, size_t rows, size_t cols, const double *x, double *y);
 
 /* a[0] + ... + a[count - 1] by a team (from TEAM_FROM elements on); 0 if count is 0.
-   The order of the additions is free. (OpenMP 5.2, section 5.5.5: reductions) */
+   The order of the additions is free. (OpenMP 5.2, section 5.5.8: reduction clause) */
 double sum_omp(const double *a, size_t count);
 
 #define TEAM_FROM ((size_t)1 << 16)
