@@ -3,20 +3,17 @@
    was asked for and not done in mpi_story_method.c. */
 #include "mpi_story.h"
 
-#include <ctype.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "mpi_story_parts.h"
+#include "source_line.h"
 
 /* ---- reading ---- */
 
@@ -204,60 +201,11 @@ static void want_all_sites(struct mpi_story *story)
             want_site(story, story->rank[r].calls[i - 1].site);
 }
 
-/* Child only. addr2line reads a file made from the student's: it gets few seconds and little memory. */
-static _Noreturn void become_addr2line(const struct mpi_story *story, int out)
-{
-    static char word[SITES][20];
-    char *argv[SITES + 4] = {"addr2line", "-e", story->program};
-    for (size_t i = 0; i < story->site_count; i++) {
-        snprintf(word[i], sizeof word[i], "0x%" PRIx64, story->site[i] - 1); /* in the call, not after it */
-        argv[3 + i] = word[i];
-    }
-    setrlimit(RLIMIT_CPU, &(struct rlimit){5, 5});
-    setrlimit(RLIMIT_AS, &(struct rlimit){1u << 30, 1u << 30});
-    int nothing = open("/dev/null", O_RDWR);
-    dup2(nothing, 0);
-    dup2(out, 1);
-    dup2(nothing, 2);
-    execvp(argv[0], argv);
-    _exit(127);
-}
-
-/* "/path/sendrecv.c:31 (discriminator 2)" becomes "sendrecv.c:31"; "??:0" and strange names become "". */
-static char *plain_line(const char *line)
-{
-    const char *slash = strrchr(line, '/');
-    const char *name = slash ? slash + 1 : line;
-    size_t length = strcspn(name, " \n");
-    if (length == 0 || length > 80 || name[0] == '?' || (length > 2 && memcmp(name + length - 2, ":?", 2) == 0))
-        return strdup("");
-    for (size_t i = 0; i < length; i++)
-        if (!isalnum((unsigned char)name[i]) && !strchr("._-+:", name[i]))
-            return strdup("");
-    return strndup(name, length);
-}
-
 static void resolve_sites(struct mpi_story *story)
 {
     story->resolved = true;
     want_all_sites(story);
-    int ends[2];
-    if (!story->program || story->site_count == 0 || pipe2(ends, O_CLOEXEC) != 0)
-        return;
-    pid_t child = fork();
-    if (child == 0)
-        become_addr2line(story, ends[1]);
-    close(ends[1]);
-    FILE *in = fdopen(ends[0], "r");
-    char line[4096];
-    for (size_t i = 0; in && child > 0 && i < story->site_count && fgets(line, sizeof line, in); i++)
-        story->line[i] = plain_line(line);
-    if (in)
-        fclose(in);
-    else
-        close(ends[0]);
-    while (child > 0 && waitpid(child, NULL, 0) < 0 && errno == EINTR)
-        continue;
+    source_lines(story->program, story->site, story->site_count, story->line);
 }
 
 static const char *line_of(struct mpi_story *story, uint64_t site)

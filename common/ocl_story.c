@@ -1,19 +1,16 @@
 /* ocl_story.c: see ocl_story.h. */
 #include "ocl_story.h"
 
-#include <ctype.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "ocl_error.h"
+#include "source_line.h"
 
 /* ---- reading ---- */
 
@@ -105,56 +102,13 @@ uint64_t ocl_story_items(const struct ocl_trace_file *t, enum ocl_phase phase, i
 
 /* ---- source lines ---- */
 
-/* Child only. addr2line reads a file made from the student's: it gets few seconds and little memory. */
-static _Noreturn void become_addr2line(const char *program, uint64_t site, int out)
-{
-    char address[24];
-    snprintf(address, sizeof address, "0x%" PRIx64, site - 1); /* in the call, not after it */
-    setrlimit(RLIMIT_CPU, &(struct rlimit){5, 5});
-    setrlimit(RLIMIT_AS, &(struct rlimit){1u << 30, 1u << 30});
-    int nothing = open("/dev/null", O_RDWR);
-    dup2(nothing, 0);
-    dup2(out, 1);
-    dup2(nothing, 2);
-    execlp("addr2line", "addr2line", "-e", program, address, (char *)NULL);
-    _exit(127);
-}
-
-/* "/path/dmv.c:31 (discriminator 2)" becomes " at dmv.c:31"; "??:0" and strange names become "". */
-static void plain_place(const char *line, char *place, size_t size)
-{
-    const char *slash = strrchr(line, '/'), *name = slash ? slash + 1 : line;
-    size_t length = strcspn(name, " \n");
-    place[0] = '\0';
-    if (length == 0 || length > 80 || name[0] == '?' || strstr(name, ":?"))
-        return;
-    for (size_t i = 0; i < length; i++)
-        if (!isalnum((unsigned char)name[i]) && !strchr("._-+:", name[i]))
-            return;
-    snprintf(place, size, " at %.*s", (int)length, name);
-}
-
 const char *ocl_story_place(const char *program, uint64_t site)
 {
     static char place[100];
-    char line[4096] = "";
-    int ends[2];
-    place[0] = '\0';
-    if (!program || site == 0 || pipe2(ends, O_CLOEXEC) != 0)
-        return place;
-    pid_t child = fork();
-    if (child == 0)
-        become_addr2line(program, site, ends[1]);
-    close(ends[1]);
-    FILE *in = fdopen(ends[0], "r");
-    if (in && child > 0 && fgets(line, sizeof line, in))
-        plain_place(line, place, sizeof place);
-    if (in)
-        fclose(in);
-    else
-        close(ends[0]);
-    while (child > 0 && waitpid(child, NULL, 0) < 0 && errno == EINTR)
-        continue;
+    char *line;
+    source_lines(program, &site, 1, &line);
+    snprintf(place, sizeof place, line[0] ? " at %.90s" : "%s", line);
+    free(line);
     return place;
 }
 

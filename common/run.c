@@ -38,7 +38,7 @@ static const char *setting(const char *name, const char *otherwise)
 /* ---- the words of the command ---- */
 
 /* The sandbox's words, one a line in the file LAB_LAUNCH; {work} is the current folder. */
-static void add_sandbox(struct words *w)
+void run_sandbox_words(struct words *w)
 {
     const char *path = getenv("LAB_LAUNCH");
     if (!path)
@@ -310,7 +310,7 @@ void run_program(struct run *r, const struct launch *how, const char *const *arg
     *r = (struct run){
         .ranks = how->ranks, .limit = how->seconds > 0 ? how->seconds : 10, .command = command_for_people(how, args)};
     struct words w = {0};
-    add_sandbox(&w);
+    run_sandbox_words(&w);
     add_reaper(&w, how, r->limit, report[1]);
     add_command(&w, how, program, args);
     if (how->witness && listener_open(how->witness) != 0)

@@ -13,6 +13,7 @@
 
 #include "listener.h"
 #include "reaper.h"
+#include "words.h"
 
 struct launch {
     const char *flavour;        /* "plain" (NULL means that), "asan", "tsan" */
@@ -48,6 +49,10 @@ struct run {
    test left in the folder are removed first. The caller calls run_free. */
 void run_program(struct run *r, const struct launch *how, const char *const *args);
 void run_free(struct run *r);
+
+/* The words that put a command into the grader's sandbox, with the current folder as its
+   working folder; none where there is no sandbox. */
+void run_sandbox_words(struct words *w);
 
 /* The name of the lab's program ("pool"), as suite_main was told. */
 const char *run_program_name(void);

@@ -51,7 +51,10 @@ endif
 
 # In every rule below the flavour is the folder that the target lies in.
 FLAVOUR   = $(notdir $(patsubst %/,%,$(@D)))
-COMPILE   = $(CC_$(FLAVOUR)) $(CFLAGS) -I. -I$(COURSE)/common -MMD -MP -c $< -o $@
+COMPILE   = $(CC_$(FLAVOUR)) $(CFLAGS) -I. -I$(COURSE)/common $(WHOLE)
+# A file that is made is there whole or not at all, also when the compiler is killed: half an object
+# would look newer than its source for ever after.
+WHOLE     = -MMD -MP -MF $(@:.o=.d) -MT $@ -c $< -o $@.new && mv -f $@.new $@
 
 # ---- what is given: main.o and the parts of common/ a program uses ---------
 
@@ -104,6 +107,22 @@ $(OUT)/$1/$(PROGRAM): $(SOURCES:%.c=$(OUT)/$1/student/%.o) $(if $(wildcard main.
 endef
 $(foreach f,$(FLAVOURS),$(eval $(call student_rules,$f)))
 
+# ---- the benchmark: bench.o in the place of main.o, and none of the layers that watch a student's calls ----
+
+BENCH_PARTS = bench race rng clock $(BENCH_PARTS_$(RUNTIME))
+BENCH_PARTS_process = engines
+BENCH_PARTS_opencl  = ocl_error
+
+bench-program: $(OUT)/plain/bench
+$(GIVEN)/plain/bench.o: bench.c
+	@mkdir -p $(@D)
+	@$(COMPILE)
+$(OUT)/plain/watched-by-none/%.o: $(OUT)/plain/%.o
+	@mkdir -p $(@D)
+	@objcopy $(EXPORTS:%=--keep-global-symbol=%) $< $@
+$(OUT)/plain/bench: $(SOURCES:%.c=$(OUT)/plain/watched-by-none/%.o) $(if $(wildcard bench.c),$(BENCH_PARTS:%=$(GIVEN)/plain/%.o))
+	@$(CC_plain) $(CFLAGS) $(filter %.o,$^) $(LDLIBS) -lopenblas -o $@
+
 -include $(wildcard $(GIVEN)/*/*.d $(OUT)/*/*.d)
 
 # ---- the suite and the reaper, which never meet the student's code ----------
@@ -111,18 +130,18 @@ $(foreach f,$(FLAVOURS),$(eval $(call student_rules,$f)))
 SUITE_DIR   = $(BUILD)/suites
 RUN_PARTS   = judge explain explain_race run listener words proc folder clock rng npy npy_header
 SUITE_PARTS = suite $(RUN_PARTS) $(SUITE_PARTS_$(RUNTIME))
-SUITE_PARTS_opencl = ocl_story ocl_error explain_kernel
-SUITE_PARTS_mpi = $(patsubst $(COURSE)/common/%.c,%,$(sort $(wildcard $(COURSE)/common/mpi_story*.c)))
+SUITE_PARTS_opencl = source_line ocl_story ocl_error explain_kernel
+SUITE_PARTS_mpi = source_line $(patsubst $(COURSE)/common/%.c,%,$(sort $(wildcard $(COURSE)/common/mpi_story*.c)))
 SUITE_CFLAGS = -std=gnu17 -D_GNU_SOURCE -g -O2 $(WARNINGS) -I. -I$(COURSE)/common $(shell pkg-config --cflags check)
 
 suite: $(SUITE_DIR)/$(SUITE) $(SUITE_DIR)/reaper $(SUITE_DIR)/timerun
 
 $(SUITE_DIR)/common/%.o: $(COURSE)/common/%.c
 	@mkdir -p $(@D)
-	@gcc $(SUITE_CFLAGS) -MMD -MP -c $< -o $@
+	@gcc $(SUITE_CFLAGS) $(WHOLE)
 $(SUITE_DIR)/$(SUITE).o: $(SUITE).c
 	@mkdir -p $(@D)
-	@gcc $(SUITE_CFLAGS) -MMD -MP -c $< -o $@
+	@gcc $(SUITE_CFLAGS) $(WHOLE)
 # Linked aside and renamed, since another grader may be running the one that is there.
 LINK_SUITE  = gcc $^ $(shell pkg-config --libs check) -lseccomp -lm -o $@.new && mv $@.new $@
 $(SUITE_DIR)/$(SUITE): $(patsubst %,$(SUITE_DIR)/common/%.o,$(SUITE_PARTS)) $(SUITE_DIR)/$(SUITE).o
@@ -162,7 +181,11 @@ reset:
 progress:
 	@$(GRADER) progress
 
+# This folder's code, or that of SUBMIT, beside what the field uses: a table, and figures in build/bench.
+bench:
+	@$(GRADER) bench $(LAB) $(SUBMIT) $(if $(QUICK),--quick) $(if $(HOSTFILE),--hostfile '$(HOSTFILE)')
+
 clean:
 	rm -rf $(OUT) $(GIVEN)
 
-.PHONY: all given objects link suite demo check hint watch reset progress clean
+.PHONY: all given objects link suite demo check hint watch reset progress bench bench-program clean
