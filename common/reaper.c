@@ -200,10 +200,12 @@ static bool reap(pid_t program, struct reaper_report *report)
     return ended;
 }
 
-static void watch(pid_t program, const struct limits *limits, const sigset_t *signals, struct reaper_report *report)
+/* False when it did not end by itself: a limit was passed, or we were told to end it. */
+static bool watch(pid_t program, const struct limits *limits, const sigset_t *signals, struct reaper_report *report)
 {
     double begun = seconds_now(), look = begun + 0.05;
-    while (!reap(program, report)) {
+    bool ended;
+    while (!(ended = reap(program, report))) {
         double t = seconds_now();
         if (t - begun > limits->seconds)
             report->stopped = STOP_TIME;
@@ -224,6 +226,7 @@ static void watch(pid_t program, const struct limits *limits, const sigset_t *si
             break;
     }
     report->seconds = seconds_now() - begun;
+    return ended;
 }
 
 static bool any_runs(const struct proc *list, size_t count)
@@ -343,8 +346,7 @@ int main(int argc, char **argv)
     sigprocmask(SIG_BLOCK, &signals, &old_mask);
 
     pid_t pid = start(program, &limits, &old_mask);
-    watch(pid, &limits, &signals, &report);
-    if (!report.stopped)
+    if (watch(pid, &limits, &signals, &report))
         look_for_rest(limits.grace, &report);
     end_all();
     add_usage(&report);
