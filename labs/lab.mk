@@ -112,6 +112,7 @@ $(foreach f,$(FLAVOURS),$(eval $(call student_rules,$f)))
 BENCH_PARTS = bench race rng clock $(BENCH_PARTS_$(RUNTIME))
 BENCH_PARTS_process = engines
 BENCH_PARTS_opencl  = ocl_error
+BENCH_PARTS_mpi     = race_mpi
 
 bench-program: $(OUT)/plain/bench
 $(GIVEN)/plain/bench.o: bench.c
