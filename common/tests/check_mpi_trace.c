@@ -309,6 +309,22 @@ START_TEST(a_clean_program_synchronous_and_delayed)
 }
 END_TEST
 
+START_TEST(own_operations_in_every_order)
+{
+    struct mpi_story *story = play("orders", 4, "", false);
+    silent(mpi_story_objects(story, MPI_STORY_ALL));
+    for (int r = 0; r < 4; r++) {
+        const struct mpi_story_rank *rank = mpi_story_rank(story, r);
+        for (size_t i = 0; i < rank->count; i++) {
+            const struct mpi_trace_call *call = &rank->calls[i];
+            bool reduces = call->function == CALL_Allreduce || call->function == CALL_Reduce;
+            ck_assert_int_eq((call->flags & MPI_TRACE_OWN_OP) != 0, call->mark == 0 && reduces);
+        }
+    }
+    mpi_story_free(story);
+}
+END_TEST
+
 START_TEST(collectives_that_were_not_as_asked)
 {
     struct mpi_story *story = play("clean", 3, "", false);
@@ -433,6 +449,7 @@ static Suite *mpi_trace_suite(void)
         what_is_left_behind,
         a_clean_program,
         a_clean_program_synchronous_and_delayed,
+        own_operations_in_every_order,
         collectives_that_were_not_as_asked,
         a_chart_has_every_message,
         strange_files_are_not_present,
