@@ -3,9 +3,11 @@
 #include "suite.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -38,6 +40,7 @@ uint64_t suite_seed(void)
    (LAB_UID) the folder is that user's. */
 static void enter_folder(void)
 {
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* when the suite is killed, its test ends too */
     const char *work = getenv("LAB_WORK"), *uid = getenv("LAB_UID");
     if (!work)
         work = "."; /* not reached: see default_settings */

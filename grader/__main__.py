@@ -337,7 +337,9 @@ def main(words: Sequence[str]) -> int:
         print(f"grader: {error}", file=sys.stderr)
         return error.status
     except OSError as error:
-        print(f"grader: {error.filename or 'the system'}: {error.strerror}", file=sys.stderr)
+        print(
+            f"grader: {error.filename or 'the system'}: {error.strerror or error}", file=sys.stderr
+        )
         return 2
     except KeyboardInterrupt:
         print(

@@ -7,6 +7,7 @@ unpacked, and only what intake asks for is read, in bounded pieces.
 from __future__ import annotations
 
 import bz2
+import errno
 import gzip
 import io
 import lzma
@@ -15,6 +16,7 @@ import stat
 import struct
 import tarfile
 import tempfile
+import time
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -37,8 +39,38 @@ JUNK = ("__MACOSX", ".DS_Store", "Thumbs.db", "desktop.ini")
 Reader = Callable[[int], bytes]
 
 
+# The kernel's clock for files ticks every few ms: two changes in one tick leave the same times. So
+# a file counts as unchanged only where its last change was longer ago than this when it was opened.
+SETTLED = 0.03
+
+
 class Refused(Exception):
     """A submission, or a file of it, cannot be taken; the text is for the student."""
+
+
+class Unsettled(Exception):
+    """It cannot be told now what was handed in, which is not the student's fault: a file that is
+    being written, a disk that fails."""
+
+
+# What goes wrong with the machine, or was there a moment ago, rather than with the submission.
+MACHINE = (
+    errno.ENOENT,
+    errno.EIO,
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.ENOMEM,
+    errno.EMFILE,
+    errno.ENFILE,
+    errno.ESTALE,
+    errno.ETIMEDOUT,
+)
+
+
+def trouble(name: str, error: OSError) -> Refused | Unsettled:
+    """What an error in reading something says of it."""
+    said = f"{shown(name)} cannot be read: {error.strerror}"
+    return Unsettled(said) if error.errno in MACHINE else Refused(said)
 
 
 @dataclass(frozen=True)
@@ -98,13 +130,17 @@ def is_junk(path: tuple[str, ...]) -> bool:
 # ---- reading one file, bounded ----
 
 
+def size_in_words(size: int) -> str:
+    return f"{size >> 20} MiB" if size % (1 << 20) == 0 else f"{size >> 10} KiB"
+
+
 def read_bounded(file: IO[bytes], name: str, limit: int) -> bytes:
     """Everything in file, or Refused if that is more than limit bytes."""
     content = bytearray()
     while chunk := file.read(CHUNK):
         content += chunk
         if len(content) > limit:
-            raise Refused(f"{shown(name)} is larger than {limit >> 10} KiB")
+            raise Refused(f"{shown(name)} is larger than {size_in_words(limit)}")
     return bytes(content)
 
 
@@ -125,25 +161,27 @@ def describe(mode: int) -> str:
 def read_file(folder: int, name: str, limit: int) -> bytes:
     """Reads a regular file of an open folder without following a link or blocking on a pipe.
 
-    A file that changes meanwhile is read once more, and then refused."""
-    for _ in range(2):
+    A file that changes meanwhile is read again, a little later, and in the end Unsettled."""
+    for pause in (0.0, SETTLED, SETTLED):
+        time.sleep(pause)
         try:
             fd = os.open(
                 name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder
             )
         except OSError as error:
-            raise Refused(f"{shown(name)} cannot be read: {error.strerror}") from error
+            raise trouble(name, error) from error
         with os.fdopen(fd, "rb") as file:
-            before = os.fstat(fd)
+            before, now = os.fstat(fd), time.time()
             if not stat.S_ISREG(before.st_mode):
                 raise Refused(
                     f"{shown(name)} is {with_article(describe(before.st_mode))}, not a regular file"
                 )
             content = read_bounded(file, name, limit)
             after = os.fstat(fd)
-        if unchanged(before, after) and len(content) == after.st_size:
+        settled = abs(now - before.st_ctime) > SETTLED
+        if settled and unchanged(before, after) and len(content) == after.st_size:
             return content
-    raise Refused(f"{shown(name)} changed while it was read")
+    raise Unsettled(f"{shown(name)} changed while it was read; grade it again when it is at rest")
 
 
 def with_article(kind: str) -> str:
@@ -168,7 +206,7 @@ def open_folder(path: str, folder: int | None = None) -> Iterator[int]:
         flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
         fd = os.open(path, flags, dir_fd=folder)
     except OSError as error:
-        raise Refused(f"{shown(path)} cannot be opened: {error.strerror}") from error
+        raise trouble(path, error) from error
     try:
         yield fd
     finally:
@@ -198,13 +236,22 @@ def list_folder(top: str, place: tuple[str, ...]) -> list[tuple[str, str]]:
     try:
         with descend(top, place) as fd, os.scandir(fd) as scan:
             for item in scan:
-                found.append((item.name, describe(item.stat(follow_symlinks=False).st_mode)))
+                found.append((item.name, kind_of(item)))
                 if len(found) > MAX_MEMBERS:
                     break
-    except (OSError, Refused):
+    except (OSError, Refused) as error:
+        if isinstance(error, OSError) and error.errno in MACHINE:
+            raise trouble("/".join(place) or "the folder", error) from error
         if not place:
             raise Refused("the folder cannot be read") from None
     return sorted(found)
+
+
+def kind_of(item: os.DirEntry[str]) -> str:
+    try:
+        return describe(item.stat(follow_symlinks=False).st_mode)
+    except FileNotFoundError:
+        return "gone by now"
 
 
 @contextmanager
@@ -237,7 +284,7 @@ def folder_reader(top: str, place: tuple[str, ...]) -> Reader:
             with descend(top, place[:-1]) as fd:
                 return read_file(fd, place[-1], limit)
         except OSError as error:
-            raise Refused(f"{shown('/'.join(place))} cannot be read: {error.strerror}") from error
+            raise trouble("/".join(place), error) from error
 
     return read
 
@@ -253,7 +300,7 @@ def archive_tree(folder: int, name: str) -> Iterator[Tree]:
         raise Refused(
             f"{shown(name)}: this kind of archive is not opened here; hand in .zip or .tar.gz"
         )
-    content = io.BytesIO(read_archive(folder, name))
+    content = io.BytesIO(read_file(folder, name, MAX_ARCHIVE))
     try:
         if extension == ".zip":
             yield zip_tree(content)
@@ -262,22 +309,6 @@ def archive_tree(folder: int, name: str) -> Iterator[Tree]:
                 yield tar_tree(tar)
     except Refused as error:
         raise Refused(f"{shown(name)}: {error}") from error
-
-
-def read_archive(folder: int, name: str) -> bytes:
-    fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
-    with os.fdopen(fd, "rb") as file:
-        before = os.fstat(fd)
-        if not stat.S_ISREG(before.st_mode):
-            raise Refused(
-                f"{shown(name)} is {with_article(describe(before.st_mode))}, not a regular file"
-            )
-        if before.st_size > MAX_ARCHIVE:
-            raise Refused(f"{shown(name)} is larger than {MAX_ARCHIVE >> 20} MiB")
-        content = file.read(MAX_ARCHIVE + 1)
-        if not unchanged(before, os.fstat(fd)) or len(content) != before.st_size:
-            raise Refused(f"{shown(name)} changed while it was read")
-        return content
 
 
 def collect(members: Iterator[tuple[str, str, Reader]]) -> Tree:

@@ -70,8 +70,14 @@ class Built:
 
 
 def build_given(course: Course, lab: Lab, build: Path, into: Path, env: Mapping[str, str]) -> Given:
-    """Builds our main.o, common objects, suite and reaper, and copies what submissions may see."""
+    """Builds our main.o, common objects, suite and reaper, and copies what submissions may see.
+
+    make holds a lock of its own, which it keeps where the grader is killed: the next grader's make
+    does not meddle with it."""
+    build.mkdir(parents=True, exist_ok=True)
     words = [
+        "flock",
+        str(build / ".lock-make"),
         "make",
         "-s",
         "-C",
@@ -87,16 +93,24 @@ def build_given(course: Course, lab: Lab, build: Path, into: Path, env: Mapping[
         raise BuildBroken(
             f"the course's own parts of {lab.name} cannot be built:\n{outcome.output.strip()}"
         )
-    copy_visible(course.root, lab, build, stage)
-    suites = build / "suites"
-    reaper = stage / "reaper"
-    shutil.copy(suites / "reaper", reaper)
-    skeleton = stage / "skeleton"
+    try:
+        reaper, skeleton = put_in_place(course.root, lab, build, stage)
+    except OSError as error:
+        why = error.strerror or error
+        raise BuildBroken(f"the course's own parts cannot be copied to {stage}: {why}") from error
+    return Given(lab, stage, build / "suites" / lab.suite, reaper, skeleton)
+
+
+def put_in_place(root: Path, lab: Lab, build: Path, stage: Path) -> tuple[Path, Path]:
+    """Copies what submissions meet to stage; returns where the reaper and the skeleton lie."""
+    copy_visible(root, lab, build, stage)
+    reaper, skeleton = stage / "reaper", stage / "skeleton"
+    shutil.copy(build / "suites" / "reaper", reaper)
     skeleton.mkdir()
     for name in filter(lambda name: (lab.folder / name).is_file(), lab.submit):
         shutil.copy(lab.folder / name, skeleton)
     make_readable(stage)
-    return Given(lab, stage, suites / lab.suite, reaper, skeleton)
+    return reaper, skeleton
 
 
 def copy_visible(root: Path, lab: Lab, build: Path, stage: Path) -> None:
@@ -206,6 +220,8 @@ def compile_objects(given: Given, place: Place, stop: Event | None = None) -> Bu
     names = " and ".join(name for name in given.lab.submit if name.endswith(".c"))
     if limit := limit_hit(outcome):
         return Built(False, "resource", f"compiling {names} was stopped: {limit}.", log)
+    if no_room(outcome):
+        return Built(False, "environment", f"no room on the disk for compiling {names}", log)
     first = re.search(r"^(\S+?):(\d+):(?:\d+:)? (?:fatal )?error: (.*)$", log, re.MULTILINE)
     if first:
         return Built(
@@ -235,6 +251,8 @@ def link_programs(given: Given, place: Place, stop: Event | None = None) -> Buil
     names = " and ".join(name for name in given.lab.submit if name.endswith(".c"))
     if limit := limit_hit(outcome):
         return Built(False, "resource", f"linking {names} was stopped: {limit}.", log)
+    if no_room(outcome):
+        return Built(False, "environment", f"no room on the disk for linking {names}", log)
     undefined = list(dict.fromkeys(re.findall(r"undefined reference to [`']([^`']+)'", log)))
     if undefined:
         words = f"{names} uses {', '.join(undefined[:5])}, but nothing defines it"
@@ -251,6 +269,11 @@ def link_programs(given: Given, place: Place, stop: Event | None = None) -> Buil
     return Built(
         False, "environment", f"the linker failed without a word about {names}", outcome.output
     )
+
+
+def no_room(outcome: process.Outcome) -> bool:
+    """Was the disk full? Then the submission is to blame only where the skeleton fares better."""
+    return "No space left on device" in outcome.output or "uota exceeded" in outcome.output
 
 
 def limit_hit(outcome: process.Outcome) -> str:

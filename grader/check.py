@@ -8,6 +8,7 @@ folder other than the test's own, with what gives the verdict.
 from __future__ import annotations
 
 import re
+import shutil
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from grader.course import Lab, Test
 from grader.score import CAUSES, Verdict, skipped, waits_for
 
 SUITE_GRACE = 30.0  # seconds that a suite may take beyond the limit of the test
+ROOM = 32 << 20  # bytes on the disk; with less, a test that fails may have failed of that
 NAMESPACE = "{http://check.sourceforge.net/ns}"
 CAUSE = re.compile(r"\[([a-z_]+)\] ")
 NOT_XML = re.compile(
@@ -74,6 +76,10 @@ def run_test(job: Job, test: Test, stop: Event | None) -> Verdict:
 
 def run_suite(job: Job, test: Test, stop: Event | None) -> Verdict:
     log = job.logs / f"{test.name}.xml"
+    if shutil.disk_usage(job.work).free < ROOM:
+        return Verdict(
+            "fail", "environment", f"no room for a test on the disk that holds {job.work}"
+        )
     limit = job.lab.limits.seconds + SUITE_GRACE
     words = [
         "setpriv",
@@ -87,9 +93,12 @@ def run_suite(job: Job, test: Test, stop: Event | None) -> Verdict:
     if outcome.timed_out:
         return broken(f"the suite did not end within {limit:g} s", outcome)
     try:
-        return read_log(log.read_bytes(), test.name, outcome)
+        found = read_log(log.read_bytes(), test.name, outcome)
     except FileNotFoundError:
         return broken(f"the suite left no log and ended with status {outcome.status}", outcome)
+    if found.status != "pass" and shutil.disk_usage(job.work).free < ROOM:
+        return broken(f"the disk that holds {job.work} got full: {found.message}", outcome)
+    return found
 
 
 def environment(job: Job, test: Test, log: Path) -> dict[str, str]:

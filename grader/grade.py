@@ -59,6 +59,7 @@ def grade(course: Course, order: Order, console: Console) -> int:
             console, f"no students in {order.submissions}: it has no folders or archives", "yellow"
         )
     began = time.monotonic()
+    report.try_folder(order.out)
     busy = f"another grader writes to {order.out}"
     with locked(order.out / ".lock", busy), temporary_folder() as folder:
         report.remove_temporary(order.out)
@@ -68,7 +69,10 @@ def grade(course: Course, order: Order, console: Console) -> int:
         tasks, results = sort_out(course, order, group, folder)
         kept = len(results)
         results += grade_tasks(course, order, machine, tasks, folder, console)
-        report.write_grades(order.out, course.labs)
+        try:
+            report.write_grades(order.out, course.labs)
+        except OSError as error:
+            raise report.unwritable(order.out, error) from error
     summarize(order, results, kept, time.monotonic() - began, console)
     return 1 if any(result.status == "ungradable" for result in results) else 0
 
@@ -212,12 +216,20 @@ def one(
 
 
 def finish(order: Order, task: Task, graded: Graded, progress: terminal.Report) -> Result:
-    """Writes what was found. Where that fails (a full disk), the mark is open and the others go on."""
+    """Writes what was found. Where that fails for this one, its mark is open and the others go on;
+    where nothing can be written at all (a full disk), it would be in vain to go on."""
+    disk = task.submission.disk
     try:
-        result = write(order, task.submission.disk, graded)
+        result = write(order, disk, graded)
     except OSError as error:
+        if report.is_about_folder(error):
+            raise report.unwritable(order.out, error) from error
         why = f"the result cannot be written: {error.strerror}"
         result = none_run(task.submission, task.marking, "ungradable", why)
+    except Exception as error:
+        why = f"the grader failed on this result: {error}"
+        result = none_run(task.submission, task.marking, "ungradable", why)
+        write(order, disk, Graded(result, traceback.format_exc()))
     progress(result)
     return result
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from grader import archive
-from grader.archive import Entry, Refused, Tree, shown
+from grader.archive import Entry, Refused, Tree, Unsettled, shown
 from grader.course import Lab
 from grader.names import disk_name, true_name
 
@@ -94,9 +94,10 @@ def take(group: Path, student: Student, labs: Sequence[Lab], into: Path) -> tupl
             ) as tree:
                 return take_all(student, tree, labs, into)
         return take_folder(student, group / source, labs, into)
-    except (Refused, OSError) as error:
-        why = str(error) if isinstance(error, Refused) else f"{shown(source)}: {error.strerror}"
-        return tuple(without_files(student, lab, into, missing=why) for lab in labs)
+    except Refused as error:
+        return tuple(without_files(student, lab, into, missing=str(error)) for lab in labs)
+    except Unsettled as error:
+        return tuple(without_files(student, lab, into, refused=str(error)) for lab in labs)
 
 
 def take_folder(
@@ -150,11 +151,13 @@ def folder_names(lab: Lab) -> tuple[str, ...]:
 def take_lab(student: Student, tree: Tree, lab: Lab, into: Path) -> Submission:
     flags = tuple(f"left out: {what}" for what in tree.left_out)
     try:
-        contents = [
-            (name, find(tree, lab, name).read(lab.limits.source_kb << 10)) for name in lab.submit
-        ]
+        contents = read_all(tree, lab)
+        if len(contents) > 1 and contents != read_all(tree, lab):
+            raise Unsettled("a file changed while another was read; grade it again when all rest")
     except Refused as error:
         return without_files(student, lab, into, missing=str(error), flags=flags)
+    except Unsettled as error:
+        return without_files(student, lab, into, refused=str(error), flags=flags)
     folder = into / lab.name
     store(folder, contents)
     return Submission(student.name, student.disk, lab, folder, digest(contents), "", "", flags)
@@ -172,6 +175,10 @@ def without_files(
     return Submission(
         student.name, student.disk, lab, into / lab.name, sha256, missing, refused, flags
     )
+
+
+def read_all(tree: Tree, lab: Lab) -> list[tuple[str, bytes]]:
+    return [(name, find(tree, lab, name).read(lab.limits.source_kb << 10)) for name in lab.submit]
 
 
 def find(tree: Tree, lab: Lab, name: str) -> Entry:

@@ -167,8 +167,10 @@ def build_and_screen(
 
 def failure_of(machine: Machine, given: Given, place: Place, built: Built) -> Failure:
     """Why a build failed. In doubt the skeleton is built: if that goes well, the submission is to blame."""
-    if built.cause != "environment":
+    if built.cause not in ("environment", "resource"):
         return Failure(built.cause, built.message)
+    for rest in place.out.iterdir():
+        remove_tree(rest)  # the skeleton gets the room that the submission had
     folder = place.out.parent / "control-build"
     folder.mkdir()
     sandbox.give(folder, place.uid)
@@ -177,7 +179,9 @@ def failure_of(machine: Machine, given: Given, place: Place, built: Built) -> Fa
         build.compile_objects(given, skeleton, machine.stop).ok
         and build.link_programs(given, skeleton, machine.stop).ok
     )
-    return Failure("compile" if good else "environment", built.message)
+    if not good:
+        return Failure("environment", built.message)
+    return Failure("resource" if built.cause == "resource" else "compile", built.message)
 
 
 def screen_all(machine: Machine, given: Given, place: Place) -> list[screen.Finding]:
@@ -298,6 +302,7 @@ class SecondLook:
         return blamed(first) if self.solution_passes(test) else first
 
     def solution_passes(self, test: Test) -> bool:
+        remove_tree(self.job.work / test.name)  # it gets the room that the submission had
         job = self.solution_job(test)
         return job is not None and run_test(job, test, self.machine.stop).status == "pass"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import json
 import os
@@ -12,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from grader.course import Lab, whole
+from grader.course import Lab, Trouble, whole
 from grader.score import SCHEMA, Result, TestResult
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
@@ -45,6 +46,41 @@ def sync_folder(folder: Path) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
+
+
+class Unwritable(Trouble):
+    """No result can be written to a folder; the text names it, and what to do."""
+
+
+CURES = {
+    errno.ENOSPC: "Make room there and run the same command again: what is graded is kept.",
+    errno.EDQUOT: "Make room there and run the same command again: what is graded is kept.",
+    errno.EROFS: "Choose another folder with --out.",
+    errno.EACCES: "Choose another folder with --out, or let the grader write to this one.",
+    errno.EPERM: "Choose another folder with --out, or let the grader write to this one.",
+}
+
+
+def unwritable(out: Path, error: OSError) -> Unwritable:
+    cure = CURES.get(error.errno or 0, "Choose another folder with --out.")
+    return Unwritable(f"results cannot be written to {out}: {error.strerror}. {cure}")
+
+
+def is_about_folder(error: OSError) -> bool:
+    """Would every other result fail in the same way?"""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
+
+
+def try_folder(out: Path) -> None:
+    """Writes something there and takes it away again. Raises Unwritable where that fails."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(prefix=TEMPORARY, dir=out) as file:
+            file.write(bytes(1 << 12))
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise unwritable(out, error) from error
 
 
 def remove_temporary(out: Path) -> None:

@@ -14,8 +14,7 @@ from threading import Event
 from grader import sandbox
 from grader.pipeline import Machine, remove_tree
 
-PREFIX = "grader-"
-LOCK = "lock"
+PREFIX = "parallel-labs-grader-"
 
 
 @contextmanager
@@ -23,14 +22,30 @@ def temporary_folder() -> Iterator[Path]:
     """A folder that every user can enter but not list, removed at the end, or by the next grader."""
     top = reachable_temporary()
     sweep(top)
-    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=top))
-    with (folder / LOCK).open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    folder, lock = new_folder(top)
+    try:
         folder.chmod(0o711)
+        yield folder
+    finally:
+        remove_tree(folder)
+        os.close(lock)
+
+
+def new_folder(top: Path) -> tuple[Path, int]:
+    """A new folder and its lock, which is the open folder itself: there is no moment without one.
+
+    Another grader's sweep may come between making and locking; then the folder is gone, and the
+    next one is tried."""
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=top))
         try:
-            yield folder
-        finally:
-            remove_tree(folder)
+            lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            continue
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if folder.exists():
+            return folder, lock
+        os.close(lock)
 
 
 def reachable_temporary() -> Path:
@@ -43,16 +58,20 @@ def reachable_temporary() -> Path:
 
 
 def sweep(top: Path) -> None:
-    """Removes the folders of graders that were killed: their lock is free."""
-    for lock in top.glob(f"{PREFIX}*/{LOCK}"):
+    """Removes the folders of graders that were killed: nobody holds their lock."""
+    for folder in top.glob(f"{PREFIX}*"):
         try:
-            if lock.stat(follow_symlinks=False).st_uid != os.geteuid():
-                continue
-            with lock.open("r") as file:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                remove_tree(lock.parent)
+            fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         except OSError:
-            continue  # another grader's, at work or just gone
+            continue  # just gone, or not one of ours
+        try:
+            if os.fstat(fd).st_uid == os.geteuid():
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                remove_tree(folder)
+        except BlockingIOError:
+            pass  # its grader is at work
+        finally:
+            os.close(fd)
 
 
 def make_machine(kind: str, folder: Path, stop: Event) -> Machine:

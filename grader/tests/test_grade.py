@@ -141,10 +141,10 @@ def test_an_exception_that_nobody_foresaw_costs_one_submission_no_points(
     group, out = write_tree(tmp_path / "class", files), tmp_path / "results"
     real = pipeline.grade_submission
 
-    def fails(machine: Machine, submission: Submission, *rest: Any) -> Graded:
+    def fails(machine: Machine, submission: Submission, *rest: Any, **more: Any) -> Graded:
         if submission.student == "B":
             raise RuntimeError("out of luck")
-        return real(machine, submission, *rest)
+        return real(machine, submission, *rest, **more)
 
     monkeypatch.setattr(grade, "grade_submission", fails)
     status, said = run_grade(group, out)
