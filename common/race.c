@@ -12,20 +12,27 @@
 struct race race_options(int argc, char **argv)
 {
     struct race race = {.rounds = 5, .enough = 0.02, .speaks = true};
-    for (int c; (c = getopt(argc, argv, "qr:b:")) != -1;) {
+    for (int c; (c = getopt(argc, argv, "qn:r:b:")) != -1;) {
         if (c == 'q') {
             race.quick = true;
             race.enough = 0.0005;
+        } else if (c == 'n') {
+            race.only = strtoul(optarg, NULL, 10);
         } else if (c == 'r') {
             race.rounds = atoi(optarg);
         } else if (c == 'b') {
             race.first = atoi(optarg);
         } else {
-            fputs("usage: bench [-q] [-r ROUNDS] [-b FIRST]\n", stderr);
+            fputs("usage: bench [-q] [-n SIZE] [-r ROUNDS] [-b FIRST]\n", stderr);
             exit(2);
         }
     }
     return race;
+}
+
+bool race_wants(const struct race *race, size_t size, size_t quick_size)
+{
+    return race->only ? size == race->only : !race->quick || size == quick_size;
 }
 
 const char *race_text(const char *format, ...)

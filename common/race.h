@@ -21,6 +21,7 @@ struct contender {
 
 struct race {
     bool quick;                      /* the smallest sizes only: does everything work? */
+    size_t only;                     /* this size only; 0: all */
     int rounds, first;               /* how many, and the number of the first */
     double enough;                   /* seconds that one measurement lasts at least */
     double pause;                    /* seconds of rest before each: teams of threads wait awake for a while */
@@ -28,8 +29,11 @@ struct race {
     bool speaks;                     /* among processes, one prints */
 };
 
-/* Reads -q (quick), -r ROUNDS, -b FIRST; ends the program if there is anything else. */
+/* Reads -q (quick), -n ONLY, -r ROUNDS, -b FIRST; ends the program if there is anything else. */
 struct race race_options(int argc, char **argv);
+
+/* Is a size to be raced? quick_size is what a quick race is content with. */
+bool race_wants(const struct race *race, size_t size, size_t quick_size);
 
 /* Runs and prints; `about` is the case, as a JSON object. seconds are those of one call
    of run; a quick one is repeated until `enough` has passed. */

@@ -188,6 +188,40 @@ def practice_place(arguments: Arguments, labs: Course) -> practice.Place:
     return practice.Place(labs, lab, folder, arguments.sandbox)
 
 
+def options_quick(parser: argparse.ArgumentParser) -> None:
+    text = "the smallest sizes only: does everything work?"
+    parser.add_argument("--quick", action="store_true", help=text)
+
+
+def options_bench(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("lab", help="01-pool, or 1")
+    parser.add_argument(
+        "dir", type=Path, nargs="?", help="where the files are (default: the lab's own folder)"
+    )
+    options_quick(parser)
+    text = "Open MPI's list of machines, for the labs with MPI"
+    parser.add_argument("--hostfile", default="", metavar="FILE", help=text)
+    text = "of the labs with MPI (default: twice the cores, or what the hosts have)"
+    parser.add_argument("--ranks", type=at_least_one, default=0, metavar="N", help=text)
+
+
+def run_bench(arguments: Arguments, labs: Course) -> int:
+    from grader import bench, terminal
+
+    lab = course.find_lab(labs, arguments.lab)
+    folder = arguments.dir if arguments.dir is not None else lab.folder
+    order = bench.Order(
+        labs, lab, folder, arguments.quick, arguments.hostfile, ranks=arguments.ranks
+    )
+    return bench.bench(order, terminal.make_console())
+
+
+def run_compare(arguments: Arguments, labs: Course) -> int:
+    from grader import bench, terminal
+
+    return bench.compare(labs, arguments.quick, terminal.make_console())
+
+
 def options_facts(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("lab", help="01-pool, or 1")
 
@@ -247,6 +281,15 @@ VERBS = {
         "python3 -m grader reset 01-pool",
         options_lab,
         run_reset,
+    ),
+    "bench": Verb(
+        "race a lab's functions against what the field uses",
+        "python3 -m grader bench 06-openmp solutions/06-openmp",
+        options_bench,
+        run_bench,
+    ),
+    "compare": Verb(
+        "one product through every runtime", "python3 -m grader compare", options_quick, run_compare
     ),
     "list": Verb("list the labs", "python3 -m grader list", no_options, run_list, False),
     "facts": Verb(

@@ -89,8 +89,10 @@ int main(int argc, char **argv)
     race.pause = 0.04; /* OpenBLAS's threads wait awake for 2^26 cycles */
     int cores = omp_get_num_procs();
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
-        if (!race.quick || sizes[i] == 48 || sizes[i] == 128)
+        if (race_wants(&race, sizes[i], 128))
             race_at(&race, sizes[i], cores);
+    if (race.only)
+        return EXIT_SUCCESS;
     for (int threads = 1; threads <= 2 * cores && (!race.quick || threads <= 2); threads++)
         if (threads != cores)
             race_at(&race, race.quick ? 128 : scaled, threads);
