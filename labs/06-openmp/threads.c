@@ -1,10 +1,10 @@
 /* threads.c: a matrix times a vector, and a sum, by a team of threads.
 
    Two kinds of parallelism are at work here. Between cores: a team of threads
-   shares the rows. Inside a core: a vector unit adds eight numbers at once and can
+   shares the rows. Inside a core: a vector unit adds several numbers at once and can
    begin the next addition before the last one has ended, if we give it additions
    that do not wait for each other. A single running sum is a chain, each link
-   waiting for the one before; four running sums side by side are four chains. */
+   waiting for the one before; several running sums side by side are several chains. */
 #include "threads.h"
 
 #include <omp.h>
@@ -22,7 +22,7 @@ int team(int *ids, int max)
 /* BEGIN TODO 2: one thread multiplies */
 /* Write the product for one thread. First simply: two loops, a local sum for each row.
    Later come back and make it fast: a helper that computes some rows (which both
-   products can use), two or four of them at a time, with omp simd. */
+   products can use), several of them at a time, with omp simd. */
 void matvec_serial(const double *A, size_t rows, size_t cols, const double *x, double *y)
 {
     (void)A, (void)rows, (void)cols, (void)x, (void)y;
