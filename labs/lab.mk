@@ -8,6 +8,8 @@
 LAB    := $(notdir $(CURDIR))
 COURSE := ../..
 BUILD  ?= $(COURSE)/build
+# Absolute, however it was given: the names in the .d files have to be those of the next make, too.
+override BUILD := $(abspath $(BUILD))
 SUBMIT ?= .
 GIVEN  ?= $(BUILD)/given/$(LAB)
 OUT    ?= $(BUILD)/$(LAB)
