@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -32,7 +33,7 @@ void witness_release(struct witness *w, size_t index)
     struct event *e = &w->events[index];
     if (!e->held)
         return;
-    send(e->fd, "g", 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+    send(e->fd, &e->token, sizeof e->token, MSG_NOSIGNAL | MSG_DONTWAIT);
     close(e->fd);
     e->held = false;
     w->held--;
@@ -70,7 +71,7 @@ static bool read_message(int fd, struct event *e)
     if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &size) != 0 || recv(fd, &m, sizeof m, 0) != sizeof m)
         return false;
     *e = (struct event){.kind = m.kind, .value = m.value, .extra = m.extra, .pid = who.pid, .held = true, .fd = fd};
-    return true;
+    return getrandom(&e->token, sizeof e->token, 0) == sizeof e->token;
 }
 
 void listener_serve(struct witness *w)

@@ -13,6 +13,7 @@ struct event {
     char kind;            /* enum witness_kind */
     int64_t value, extra; /* as told by the program */
     pid_t pid;            /* who told it, by the kernel's word */
+    int64_t token;        /* what the teller is told when it may go on: see witness_tell */
     double time;          /* seconds since the run began, by the suite's clock */
     bool held;            /* still waiting for witness_release */
     int fd;               /* listener.c's */

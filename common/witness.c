@@ -15,21 +15,22 @@ bool witness_listens(void)
     return getenv("LAB_WITNESS") != NULL;
 }
 
-void witness_tell(enum witness_kind kind, int64_t value, int64_t extra)
+int64_t witness_tell(enum witness_kind kind, int64_t value, int64_t extra)
 {
     const char *path = getenv("LAB_WITNESS");
     if (!path)
-        return;
+        return 0;
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     strncpy(address.sun_path, path, sizeof address.sun_path - 1);
     int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
     if (fd < 0)
-        return;
+        return 0;
     struct witness_message message = {.kind = (char)kind, .value = value, .extra = extra};
-    char go_on;
+    int64_t token = 0;
     if (connect(fd, (struct sockaddr *)&address, sizeof address) == 0 &&
         send(fd, &message, sizeof message, MSG_NOSIGNAL) == sizeof message)
-        while (recv(fd, &go_on, 1, 0) < 0 && errno == EINTR)
+        while (recv(fd, &token, sizeof token, 0) < 0 && errno == EINTR)
             ;
     close(fd);
+    return token;
 }

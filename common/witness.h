@@ -22,7 +22,9 @@ enum witness_kind {
 bool witness_listens(void);
 
 /* Tells the suite, and blocks until it lets us go on. extra is whatever the lab
-   wants to add (an engine's id, a virtual duration in microseconds, ...). */
-void witness_tell(enum witness_kind kind, int64_t value, int64_t extra);
+   wants to add (an engine's id, a virtual duration in microseconds, ...).
+   Returns a number that nobody but the suite and the teller knows, 0 where nobody
+   listens: a task that puts it into its result proves where the result comes from. */
+int64_t witness_tell(enum witness_kind kind, int64_t value, int64_t extra);
 
 #endif

@@ -1,4 +1,4 @@
-/* witness_message.h: what goes over the witness's socket. */
+/* witness_message.h: what goes over the witness's socket. The answer is an int64_t, the token. */
 #ifndef WITNESS_MESSAGE_H
 #define WITNESS_MESSAGE_H
 

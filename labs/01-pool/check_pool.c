@@ -214,6 +214,27 @@ static void stop_gathering(struct witness *w)
     witness_release_all(w);
 }
 
+static bool holds_token(const struct witness *w, int64_t value, int64_t token)
+{
+    for (size_t i = 0; i < w->count; i++)
+        if (w->events[i].kind == 'b' && w->events[i].value == value && w->events[i].token == token)
+            return true;
+    return false;
+}
+
+/* Each result holds what the suite told the process that ran its task, and nobody else: so the
+   results are the workers' own, and not only the sight of somebody working. */
+static void expect_results_of_workers(const struct run *r, const struct witness *w, const int64_t *values, size_t count)
+{
+    struct npy out = expect_array(r, "out.npy", NPY_I8, 2, (size_t[]){count, 2});
+    const int64_t(*pair)[2] = out.data;
+    for (size_t i = 0; i < count; i++)
+        if (!holds_token(w, values ? values[i] : (int64_t)i, pair[i][0]))
+            fail_test(CAUSE_METHOD, r,
+                      "out[%zu] is not what a worker made: its first half is the number of who ran the task.", i);
+    npy_free(&out);
+}
+
 static void expect_workers(const struct run *r, const struct witness *w, struct workers *s, size_t tasks,
                            size_t expected)
 {
@@ -245,6 +266,7 @@ START_TEST(tasks_in_workers)
         run_program(&r, &how, ARGS("-k", cases[i].chunk, "in.npy", "out.npy"));
         expect_success(&r);
         expect_workers(&r, &w, &s, cases[i].count, cases[i].workers);
+        expect_results_of_workers(&r, &w, NULL, cases[i].count);
         run_free(&r);
         witness_free(&w);
     }
@@ -265,6 +287,7 @@ START_TEST(side_by_side)
                   "8 sleeps on 4 workers: never more than %zu ran at the same time; expected 4. "
                   "Send every worker its chunk before you wait for the first answer.",
                   s.largest);
+    expect_results_of_workers(&r, &w, NULL, 8);
     run_free(&r);
     witness_free(&w);
 }
@@ -284,6 +307,7 @@ START_TEST(free_worker_goes_on)
             fail_test(CAUSE_METHOD, &r,
                       "while one worker was busy with a long task the other one stood idle, although "
                       "tasks were waiting. Give a worker its next chunk as soon as it has answered.");
+    expect_results_of_workers(&r, &w, NULL, 9);
     run_free(&r);
     witness_free(&w);
 }
@@ -306,6 +330,7 @@ START_TEST(chunks_stay_together)
             fail_test(CAUSE_METHOD, &r,
                       "chunk = 4: elements %d and %d belong to one chunk, but were not run by the same worker.",
                       i - i % 4, i);
+    expect_results_of_workers(&r, &w, NULL, 10);
     run_free(&r);
     witness_free(&w);
 }
@@ -326,6 +351,7 @@ START_TEST(several_maps)
         expect_status(&r, 3, m, 0, 0);
     expect_squares(&r, values, 8);
     expect_workers(&r, &w, &s, 24, 4);
+    expect_results_of_workers(&r, &w, values, 8);
     run_free(&r);
     witness_free(&w);
     free(values);
