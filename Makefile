@@ -14,7 +14,7 @@ export SUBMISSIONS OUT LABS JOBS
 find_python = python='$(PYTHON)'; : "$${python:=$$(tools/find-python)}"; [ -n "$$python" ] || exit 1
 
 .DEFAULT_GOAL := help
-.PHONY: help grade test test-long setup doctor format clean
+.PHONY: help grade compare peers test test-long setup doctor format clean
 
 help:
 	@echo 'The course: seven labs of parallel programming in C, and the grader that scores them.'
@@ -22,6 +22,8 @@ help:
 	@echo '  make grade        grade the bundled class, leave the marks in results/'
 	@echo '                    SUBMISSIONS=dir OUT=dir   another class, another place'
 	@echo '                    LABS=01,03  JOBS=2        some labs only, so many jobs at once'
+	@echo '  make compare      one product through every runtime: a table and a figure'
+	@echo '  make peers        install the Python modules that make bench compares with'
 	@echo '  make test         run every test of the project'
 	@echo '  make test-long    the same, with the tests that take long'
 	@echo '  make doctor       look for faults of this machine, and print what cures them'
@@ -29,12 +31,21 @@ help:
 	@echo '  make format       lay out C and Python as the project wants it'
 	@echo '  make clean        remove what was built (not the results)'
 	@echo
-	@echo 'In a lab folder (labs/01-pool, ...), make builds and make check tells how far you are.'
+	@echo 'In a lab folder (labs/01-pool, ...), make builds and make check tells how far you are;'
+	@echo 'make bench shows how fast.'
 
 grade:
 	@tools/setup grade
 	@$(find_python); \
 	exec "$$python" -m grader grade "$$SUBMISSIONS" --out "$$OUT" $${LABS:+--labs "$$LABS"} $${JOBS:+--jobs "$$JOBS"}
+
+# QUICK=1: a small size only, to see whether everything works.
+compare:
+	@tools/setup grade
+	@$(find_python); exec "$$python" -m grader compare $(if $(QUICK),--quick)
+
+peers:
+	@tools/setup peers
 
 test:
 	@tools/setup test
@@ -55,7 +66,7 @@ doctor:
 
 format:
 	@tools/setup test
-	@find common labs solutions grader -name '*.[ch]' -exec clang-format -i {} +
+	@find common labs solutions -name '*.[ch]' -exec clang-format -i {} +
 	@$(find_python); "$$python" -m black --quiet grader labs common
 
 clean:
