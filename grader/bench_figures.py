@@ -60,7 +60,7 @@ def new(columns: int, rows: int = 1, height: float = 4.6) -> tuple[Any, Any]:
     figure, axes = pyplot.subplots(
         rows, columns, figsize=size, squeeze=False, constrained_layout=True
     )
-    figure.set_constrained_layout_pads(h_pad=0.12, w_pad=0.12)
+    figure.get_layout_engine().set(h_pad=0.12, w_pad=0.12)
     return figure, axes
 
 

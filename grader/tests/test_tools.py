@@ -69,7 +69,8 @@ def debian(folder: Path, lacks: list[str], user: int) -> None:
 
 
 def test_packages_are_listed_with_a_reason() -> None:
-    assert len(packages("grade")) + len(packages("test")) == len(packages()) > 20
+    sections = [packages(name) for name in ("grade", "test", "peers")]
+    assert sum(map(len, sections)) == len(packages()) > 20 and all(sections)
     for line in (REPO / "tools/packages.txt").read_text().splitlines():
         if line and line[0] not in "#[":
             assert line.split("#", 1)[1].strip(), line
@@ -139,6 +140,15 @@ def test_a_system_without_apt_gets_a_list(tmp_path: Path, bin_folder: Path) -> N
     assert "no apt-get" in ended.stderr
 
 
+def test_peers_are_installed_when_asked_for_only(bin_folder: Path) -> None:
+    debian(bin_folder, ["python3-mpi4py"], 0)
+    assert run([SETUP], bin_folder).returncode == 0
+    assert not (bin_folder / "apt.log").exists()
+    assert run([SETUP, "peers"], bin_folder).returncode == 0
+    asked = (bin_folder / "apt.log").read_text()
+    assert "python3-mpi4py" in asked and "gcc" not in asked
+
+
 def test_unknown_set_of_packages(bin_folder: Path) -> None:
     ended = run([SETUP, "everything"], bin_folder)
     assert ended.returncode == 2 and "tools/setup grade" in ended.stderr
@@ -169,7 +179,17 @@ def test_find_python_refuses_an_old_one(bin_folder: Path) -> None:
 def test_make_alone_lists_the_targets(bin_folder: Path) -> None:
     ended = run(["make"], bin_folder)
     assert ended.returncode == 0
-    for target in ("grade", "test", "test-long", "doctor", "setup", "format", "clean"):
+    for target in (
+        "grade",
+        "compare",
+        "peers",
+        "test",
+        "test-long",
+        "doctor",
+        "setup",
+        "format",
+        "clean",
+    ):
         assert f"  make {target} " in ended.stdout
 
 
