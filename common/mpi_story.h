@@ -78,6 +78,9 @@ char *mpi_story_unreceived(struct mpi_story *story, int mark);
    order of time. NULL: there were none. */
 char *mpi_story_chart(struct mpi_story *story, int mark);
 
+/* The same as a picture (SVG), with every call and its source line. NULL: no call was made. */
+char *mpi_story_svg(struct mpi_story *story, int mark);
+
 /* "MPI_Send" for CALL_Send. */
 const char *mpi_story_name(int function);
 

@@ -63,7 +63,7 @@ static void draw_arrow(char *line, const struct message *m)
         memcpy(line + middle, tag, (size_t)length);
 }
 
-static bool same_collective(const struct mpi_trace_call *a, const struct mpi_trace_call *b)
+bool same_collective(const struct mpi_trace_call *a, const struct mpi_trace_call *b)
 {
     return a->sequence > 0 && a->sequence == b->sequence && a->comm == b->comm && !is_wait(a->function) &&
            !(a->flags & MPI_TRACE_COMPLETED);

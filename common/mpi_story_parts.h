@@ -44,6 +44,7 @@ void say_call(FILE *out, struct mpi_story *story,
 void say_ranks(FILE *out, const bool *in, int ranks); /* "rank 0", "ranks 0, 1 and 3" */
 const char *tag_text(int tag, char buffer[32]);       /* "11" or "MPI_ANY_TAG" */
 
+bool same_collective(const struct mpi_trace_call *a, const struct mpi_trace_call *b); /* are they parts of one? */
 bool mark_matches(int asked, int mark);
 bool is_wait(int function);
 bool in_set(int function, const int *functions);

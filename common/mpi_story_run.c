@@ -1,6 +1,7 @@
 /* mpi_story_run.c: see mpi_story_run.h. */
 #include "mpi_story_run.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -63,6 +64,20 @@ static bool nobody_came(const struct mpi_story *story)
     return true;
 }
 
+/* Leaves the run as a picture in the test's folder. Whatever the program put in its place goes; a link is
+   not followed. Returns words about it, or "". */
+static const char *leave_chart(struct mpi_story *story)
+{
+    char *svg = mpi_story_svg(story, MPI_STORY_ALL);
+    unlink("chart.svg");
+    int fd = svg ? open("chart.svg", O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644) : -1;
+    FILE *file = fd >= 0 ? fdopen(fd, "w") : NULL;
+    bool written = file && fputs(svg, file) >= 0;
+    written = file && fclose(file) == 0 && written;
+    free(svg);
+    return written ? "\n  picture: chart.svg, among the test's files, shows every call of yours until then" : "";
+}
+
 static void expect_no_hang(const struct run *r, struct mpi_story *story)
 {
     if (!r->given_up && r->report.stopped != STOP_TIME)
@@ -73,8 +88,8 @@ static void expect_no_hang(const struct run *r, struct mpi_story *story)
     char *words = NULL;
     bool deadlock = mpi_story_hang(story, &words) == MPI_STORY_DEADLOCK;
     if (deadlock)
-        fail_test(CAUSE_DEADLOCK, r, "%s", words);
-    fail_test(CAUSE_TIMEOUT, r, "after %g s: %s", r->limit, words);
+        fail_test(CAUSE_DEADLOCK, r, "%s%s", words, leave_chart(story));
+    fail_test(CAUSE_TIMEOUT, r, "after %g s: %s%s", r->limit, words, leave_chart(story));
 }
 
 /* mpirun ends with 128 + the signal that ended a rank, and says which rank it was. */

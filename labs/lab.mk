@@ -156,6 +156,8 @@ $(SUITE_DIR)/$(SUITE): $(patsubst %,$(SUITE_DIR)/common/%.o,$(SUITE_PARTS)) $(SU
 	@$(LINK_SUITE)
 $(SUITE_DIR)/timerun: $(patsubst %,$(SUITE_DIR)/common/%.o,timerun $(RUN_PARTS))
 	@$(LINK_SUITE)
+$(SUITE_DIR)/mpi_chart: $(patsubst %,$(SUITE_DIR)/common/%.o,mpi_chart $(SUITE_PARTS))
+	@$(LINK_SUITE)
 $(SUITE_DIR)/reaper: $(patsubst %,$(SUITE_DIR)/common/%.o,reaper syscall_filter proc folder words clock)
 	@$(LINK_SUITE)
 -include $(wildcard $(SUITE_DIR)/*.d $(SUITE_DIR)/common/*.d)
@@ -189,6 +191,20 @@ reset:
 progress:
 	@$(GRADER) progress
 
+# The demo once more, with every MPI call written down: who sent what to whom, and who waited. A demo
+# that hangs is ended after CHART_SECONDS, and the chart shows where.
+CHART_SECONDS ?= 20
+CHART_DIR = $(OUT)/chart
+ifneq ($(RUNTIME),mpi)
+chart:
+	@echo 'make chart shows messages between ranks: it is for the labs with MPI, 03 to 05'
+else
+chart: given $(OUT)/plain/$(PROGRAM) $(SUITE_DIR)/mpi_chart
+	@rm -rf $(CHART_DIR) && mkdir -p $(CHART_DIR)
+	@cd $(CHART_DIR) && LAB_MPI_TRACE=. timeout $(CHART_SECONDS) $(RUN_$(RUNTIME)) ../plain/$(PROGRAM) || true
+	@$(SUITE_DIR)/mpi_chart $(CHART_DIR) $(RANKS) $(OUT)/plain/$(PROGRAM) $(OUT)/chart.svg
+endif
+
 # This folder's code, or that of SUBMIT, beside what the field uses: a table, and figures in build/bench.
 bench:
 	@$(GRADER) bench $(LAB) $(SUBMIT) $(if $(QUICK),--quick) $(if $(HOSTFILE),--hostfile '$(HOSTFILE)')
@@ -196,4 +212,4 @@ bench:
 clean:
 	rm -rf $(OUT) $(GIVEN)
 
-.PHONY: all given objects link suite demo check hint watch reset progress bench bench-program clean FORCE
+.PHONY: all given objects link suite demo check hint watch reset progress chart bench bench-program clean FORCE

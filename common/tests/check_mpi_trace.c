@@ -350,6 +350,10 @@ START_TEST(a_chart_has_every_message)
     says(chart, "x---"); /* it starts at rank 1 and gets nowhere */
     says(chart, "---o");
     free(chart);
+    chart = mpi_story_svg(story, 0);
+    says(chart, ">MPI_Send at %s</text>", place("left", "MESSAGE"));
+    says(chart, ">not received, tag 31</text>");
+    free(chart);
     mpi_story_free(story);
 }
 END_TEST
@@ -376,6 +380,7 @@ static void ask_everything(const char *folder)
     free(mpi_story_objects(story, MPI_STORY_ALL));
     free(mpi_story_unreceived(story, MPI_STORY_ALL));
     free(mpi_story_chart(story, MPI_STORY_ALL));
+    free(mpi_story_svg(story, MPI_STORY_ALL));
     free(mpi_story_collective(story, 0, 1000, MPI_CALLS(CALL_Barrier), 0));
     mpi_story_free(story);
 }
