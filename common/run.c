@@ -83,6 +83,16 @@ static void add_environment(struct words *w, const char *const *list)
     }
 }
 
+/* Two mpiruns at once can race for their session folder (ompi#8510), so each gets a /tmp of its
+   own: the sandbox's, or where there is none a folder that is made here. "" where none is needed. */
+static char *own_tmpdir(const struct launch *how)
+{
+    char *folder = strdup(how->ranks > 0 && !getenv("LAB_LAUNCH") ? "/tmp/mpi-XXXXXX" : "");
+    if (folder[0] && !mkdtemp(folder))
+        folder[0] = '\0';
+    return folder;
+}
+
 static void add_reaper(struct words *w, const struct launch *how, double limit, int report_fd)
 {
     words_add(w, setting("LAB_REAPER", "reaper"));
@@ -310,7 +320,10 @@ void run_program(struct run *r, const struct launch *how, const char *const *arg
     *r = (struct run){
         .ranks = how->ranks, .limit = how->seconds > 0 ? how->seconds : 10, .command = command_for_people(how, args)};
     struct words w = {0};
+    char *tmpdir = own_tmpdir(how);
     run_sandbox_words(&w);
+    if (tmpdir[0])
+        setenv("TMPDIR", tmpdir, 1);
     add_reaper(&w, how, r->limit, report[1]);
     add_command(&w, how, program, args);
     if (how->witness && listener_open(how->witness) != 0)
@@ -333,6 +346,9 @@ void run_program(struct run *r, const struct launch *how, const char *const *arg
     r->err_bytes = streams[1].bytes;
     r->out = finish(&streams[0]);
     r->err = finish(&streams[1]);
+    if (tmpdir[0])
+        folder_remove(tmpdir);
+    free(tmpdir);
     note_left_over(&before);
     words_free(&before);
     words_free(&w);
