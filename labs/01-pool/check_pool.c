@@ -214,11 +214,17 @@ static void stop_gathering(struct witness *w)
     witness_release_all(w);
 }
 
+/* Was the token told to a process that began the task of this value, and that is not the parent? */
 static bool holds_token(const struct witness *w, int64_t value, int64_t token)
 {
-    for (size_t i = 0; i < w->count; i++)
-        if (w->events[i].kind == 'b' && w->events[i].value == value && w->events[i].token == token)
-            return true;
+    pid_t parent = 0;
+    for (size_t i = 0; i < w->count; i++) {
+        const struct event *e = &w->events[i];
+        if (e->kind == 'p')
+            parent = e->pid;
+        if (e->kind == 'b' && e->value == value && e->token == token)
+            return e->pid != parent;
+    }
     return false;
 }
 
@@ -235,14 +241,19 @@ static void expect_results_of_workers(const struct run *r, const struct witness 
     npy_free(&out);
 }
 
-static void expect_workers(const struct run *r, const struct witness *w, struct workers *s, size_t tasks,
-                           size_t expected)
+static void expect_tasks(const struct run *r, const struct witness *w, size_t tasks)
 {
     size_t begun = 0;
     for (size_t i = 0; i < w->count; i++)
         begun += w->events[i].kind == 'b';
     if (begun != tasks)
         fail_test(CAUSE_METHOD, r, "%zu tasks were given; %zu were really run.", tasks, begun);
+}
+
+static void expect_workers(const struct run *r, const struct witness *w, struct workers *s, size_t tasks,
+                           size_t expected)
+{
+    expect_tasks(r, w, tasks);
     for (size_t i = 0; i < s->count; i++)
         if (s->pid[i] == s->main)
             fail_test(CAUSE_METHOD, r, "a task ran in the parent, not in a worker.");
@@ -287,6 +298,7 @@ START_TEST(side_by_side)
                   "8 sleeps on 4 workers: never more than %zu ran at the same time; expected 4. "
                   "Send every worker its chunk before you wait for the first answer.",
                   s.largest);
+    expect_tasks(&r, &w, 8);
     expect_results_of_workers(&r, &w, NULL, 8);
     run_free(&r);
     witness_free(&w);
@@ -307,6 +319,7 @@ START_TEST(free_worker_goes_on)
             fail_test(CAUSE_METHOD, &r,
                       "while one worker was busy with a long task the other one stood idle, although "
                       "tasks were waiting. Give a worker its next chunk as soon as it has answered.");
+    expect_tasks(&r, &w, 9);
     expect_results_of_workers(&r, &w, NULL, 9);
     run_free(&r);
     witness_free(&w);
@@ -330,6 +343,7 @@ START_TEST(chunks_stay_together)
             fail_test(CAUSE_METHOD, &r,
                       "chunk = 4: elements %d and %d belong to one chunk, but were not run by the same worker.",
                       i - i % 4, i);
+    expect_tasks(&r, &w, 10);
     expect_results_of_workers(&r, &w, NULL, 10);
     run_free(&r);
     witness_free(&w);
