@@ -209,6 +209,37 @@ bool all_waiting(const struct run *r)
     return waiting >= 2;
 }
 
+/* How many processes wait with words that begin so. */
+static int waiting_with(const struct run *r, const char *words)
+{
+    int count = 0;
+    for (int i = 0; i < r->report.seen_count; i++) {
+        const struct wait_words *wait = find_wait(&r->report.seen[i]);
+        count += r->report.seen[i].state == 'S' && wait && strncmp(wait->words, words, strlen(words)) == 0;
+    }
+    return count;
+}
+
+const char *explain_deadlock(const struct run *r)
+{
+    int reading = waiting_with(r, "waits in re"),
+        writing = waiting_with(r, "waits in write") + waiting_with(r, "waits in send");
+    int polling =
+        waiting_with(r, "waits in poll") + waiting_with(r, "waits in select") + waiting_with(r, "waits in epoll");
+    if (r->ranks > 0)
+        return "";
+    if (waiting_with(r, "waits for a child") > 0 && reading > 0 && writing == 0)
+        return "\n  likely cause: who waits to read sees the end only when every copy of the other end is closed, and\n"
+               "  fork gives each later child a copy. Close it there, or hang up with shutdown.";
+    if (writing >= 2)
+        return "\n  likely cause: they write to each other, and nobody reads: take an answer before you send more.";
+    if (reading >= 1 && writing == 0 && reading + polling >= 2)
+        return "\n  likely cause: all wait for something to read. Has one sent less than the other expects? Or has "
+               "one\n"
+               "  died, and somebody else still holds a copy of its end?";
+    return "";
+}
+
 /* ---- signals ---- */
 
 const char *explain_signal(int number)

@@ -21,6 +21,9 @@ void explain_processes(const struct run *r, char *text, size_t size);
 /* Did every process wait for another one (none ran, none slept for a time of its own)? */
 bool all_waiting(const struct run *r);
 
+/* A likely reason why all of them wait, as a further line of a message; "" where none is known. */
+const char *explain_deadlock(const struct run *r);
+
 /* "SIGSEGV (it used memory that is not its own ...)". */
 const char *explain_signal(int signal);
 

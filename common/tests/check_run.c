@@ -285,6 +285,8 @@ END_TEST
 START_TEST(all_waiting_is_a_deadlock)
 {
     ck_assert_verdict("mkfifo a b; (read x <a; echo >b) & read y <b", expect_success, "[deadlock]");
+    const char *message = verdict("mkfifo a; (read x <a) & exec 3<>a; wait", expect_success);
+    ck_assert_msg(strstr(message, "every copy of the other end") != NULL, "%s", message);
 }
 END_TEST
 
