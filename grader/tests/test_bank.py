@@ -37,23 +37,27 @@ def by_name(value: object) -> str:
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Results]:
     """The result files of the whole bank, by (student, lab)."""
-    classroom, out = tmp_path_factory.mktemp("class"), tmp_path_factory.mktemp("results")
-    for lab in CHOSEN:
-        bank.add_student(classroom, "solution", lab, bank.solution(lab))
-        bank.add_student(classroom, "skeleton", lab, lab.folder)
-        for mistake in bank.mistakes(lab):
-            bank.add_student(classroom, f"wrong.{mistake.name}", lab, mistake.files)
-        for folder in bank.rights(lab):
-            bank.add_student(classroom, f"right.{folder.name}", lab, folder)
-    words = [sys.executable, "-m", "grader", "grade", str(classroom), "--out", str(out)]
-    labs = ",".join(lab.number for lab in CHOSEN)
-    subprocess.run([*words, "--labs", labs, "--no-speed"], cwd=bank.ROOT, check=False)
     found: Results = {}
-    for file in out.glob("*/*.json"):
-        result = json.loads(file.read_text(encoding="utf-8"))
-        found[result["student"], result["lab"]] = result
+    for lab in CHOSEN:
+        found |= grade_bank(lab, tmp_path_factory.mktemp(lab.name))
     yield found
     print_matrix(found)
+
+
+def grade_bank(lab: course.Lab, folder: Path) -> Results:
+    """One class of all that is kept about a lab, graded by the real command."""
+    classroom, out = folder / "class", folder / "results"
+    bank.add_student(classroom, "solution", lab, bank.solution(lab))
+    bank.add_student(classroom, "skeleton", lab, lab.folder)
+    for mistake in bank.mistakes(lab):
+        bank.add_student(classroom, f"wrong.{mistake.name}", lab, mistake.files)
+    for right in bank.rights(lab):
+        bank.add_student(classroom, f"right.{right.name}", lab, right)
+    words = [sys.executable, "-m", "grader", "grade", str(classroom), "--out", str(out)]
+    subprocess.run([*words, "--labs", lab.number, "--no-speed"], cwd=bank.ROOT, check=False)
+    files = out.glob(f"*/{lab.name}.json")
+    read = [json.loads(file.read_text(encoding="utf-8")) for file in files]
+    return {(result["student"], result["lab"]): result for result in read}
 
 
 def suite_points(lab: course.Lab) -> float:
