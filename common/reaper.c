@@ -112,33 +112,44 @@ static size_t memory_used(const struct proc *list, size_t count, size_t limit)
     return exact;
 }
 
-/* A process that ends cannot be looked into for a moment. One that cannot be looked into for
-   longer hides its descriptors, and may write any amount behind them. */
-static size_t disk_used(const struct proc *list, size_t count, size_t limit)
+/* *hidden: is there a process that cannot be looked into? */
+static size_t disk_used(const struct proc *list, size_t count, size_t limit, bool *hidden)
 {
-    static const double moment = 1;
-    static double seen_all; /* when every process could last be looked into */
     const char *cache = getenv("POCL_CACHE_DIR");
     size_t bytes = folder_bytes(".", limit) + (cache && getpid() == 1 ? folder_bytes(cache, limit) : 0);
-    bool all = true;
+    *hidden = false;
     for (size_t i = 0; i < count && bytes <= limit; i++)
-        all &= list[i].state == 'Z' || proc_nameless_bytes(list[i].pid, &bytes);
-    if (all || seen_all == 0)
-        seen_all = seconds_now();
-    return seconds_now() - seen_all > moment ? limit + 1 : bytes;
+        *hidden |= list[i].state != 'Z' && !proc_nameless_bytes(list[i].pid, &bytes);
+    return bytes;
+}
+
+/* A process that ends cannot be looked into for a moment. One that cannot be looked into for
+   longer hides its descriptors, and may write any amount behind them. */
+static bool hidden_for_long(bool hidden)
+{
+    static const double moment = 1;
+    static double since;
+    if (!hidden)
+        since = 0;
+    else if (since == 0)
+        since = seconds_now();
+    return since > 0 && seconds_now() - since > moment;
 }
 
 static enum reaper_stop over_limit(const struct limits *limits, struct reaper_report *report)
 {
     size_t count;
     enum reaper_stop stop = STOP_NONE;
+    bool hidden = false;
     struct proc *list = descendants(&count);
     if (limits->processes && count > limits->processes)
         stop = STOP_PROCESSES;
     else if (limits->memory && memory_used(list, count, limits->memory) > limits->memory)
         stop = STOP_MEMORY;
-    else if (limits->disk && disk_used(list, count, limits->disk) > limits->disk)
+    else if (limits->disk && disk_used(list, count, limits->disk, &hidden) > limits->disk)
         stop = STOP_DISK;
+    else if (hidden_for_long(hidden))
+        stop = STOP_HIDDEN;
     if (stop)
         remember(report, list, count);
     free(list);

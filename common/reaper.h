@@ -8,7 +8,7 @@
 #define REAPER_SEEN 16
 
 /* Why the reaper ended the program, if it did. */
-enum reaper_stop { STOP_NONE, STOP_TIME, STOP_MEMORY, STOP_PROCESSES, STOP_DISK };
+enum reaper_stop { STOP_NONE, STOP_TIME, STOP_MEMORY, STOP_PROCESSES, STOP_DISK, STOP_HIDDEN };
 
 struct seen_process {
     int32_t pid, parent; /* as numbered inside the sandbox */
