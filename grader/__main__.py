@@ -222,6 +222,12 @@ def run_compare(arguments: Arguments, labs: Course) -> int:
     return bench.compare(labs, arguments.quick, terminal.make_console())
 
 
+def run_scaling(arguments: Arguments, labs: Course) -> int:
+    from grader import scaling, terminal
+
+    return scaling.scaling(labs, arguments.quick, terminal.make_console())
+
+
 def options_facts(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("lab", help="01-pool, or 1")
 
@@ -290,6 +296,12 @@ VERBS = {
     ),
     "compare": Verb(
         "one product through every runtime", "python3 -m grader compare", options_quick, run_compare
+    ),
+    "scaling": Verb(
+        "how many ranks the collectives carry, by a model that is checked here",
+        "python3 -m grader scaling",
+        options_quick,
+        run_scaling,
     ),
     "list": Verb("list the labs", "python3 -m grader list", no_options, run_list, False),
     "facts": Verb(

@@ -314,6 +314,8 @@ def slots(hostfile: str) -> int:
 def environment(order: Order, folder: Path) -> dict[str, str]:
     env = {**os.environ, "PYTHONPATH": str(order.course.root / "common")}
     env |= {"POCL_CACHE_DIR": str(folder / "pocl"), "PYTHONDONTWRITEBYTECODE": "1"}
+    # As `make demo` has it: libgomp's waiting threads else keep others from their cores for long.
+    env.setdefault("GOMP_SPINCOUNT", "10000")
     if PLANS[order.lab.number].ranks:
         env |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
         if os.geteuid() == 0:

@@ -18,6 +18,7 @@ from matplotlib import pyplot  # noqa: E402
 
 if TYPE_CHECKING:
     from grader.bench import Cell, Line, Result, Row
+    from grader.scaling import Checked, Machine
 
 Axes = Any  # matplotlib has no types
 
@@ -60,7 +61,7 @@ def new(columns: int, rows: int = 1, height: float = 4.6) -> tuple[Any, Any]:
     figure, axes = pyplot.subplots(
         rows, columns, figsize=size, squeeze=False, constrained_layout=True
     )
-    figure.get_layout_engine().set(h_pad=0.12, w_pad=0.12)
+    figure.get_layout_engine().set(h_pad=0.12, w_pad=0.12, rect=(0, 0.03, 1, 0.97))
     return figure, axes
 
 
@@ -81,10 +82,12 @@ def logarithmic(axes: Axes, x: bool = True, y: bool = True, base: int = 2) -> No
         axes.set_yscale("log")
 
 
-def label_sizes(axes: Axes, values: Iterable[float]) -> None:
+def label_sizes(axes: Axes, values: Iterable[int]) -> None:
     """Powers of two as the numbers that they are; at most nine of them."""
     shown = sorted(set(values))
-    step = -(-len(shown) // 9)
+    if len(shown) > 9:  # powers of two first
+        shown = [value for value in shown if short(value)[-1] in "kM" or value & (value - 1) == 0]
+    step = -(-len(shown) // 11)
     axes.set_xticks(shown[::step])
     axes.set_xticklabels([short(value) for value in shown[::step]])
     axes.minorticks_off()
@@ -410,7 +413,9 @@ def by_threads(result: Result, speed: Axes, efficiency: Axes) -> None:
     alone = [cell for cell in result.cells if cell.case["threads"] == 1]
     size = alone[0].case["n"] if alone else 0
     threads = sorted({c.case["threads"] for c in result.cells if c.case["n"] == size})
-    for number, name in enumerate(("matvec_omp", "OpenBLAS dgemv", "only reading")):
+    names = contenders(result, ["sum_omp"])  # the same colours as above
+    for name in ("matvec_omp", "OpenBLAS dgemv", "only reading"):
+        number = names.index(name)
         one = of(result, name, n=size, threads=1)
         cells = of(result, name, n=size)
         if not one:
@@ -521,3 +526,42 @@ FIGURES: Mapping[str, Callable[[Result], list[Picture]]] = {
     "06": figures_threads,
     "07": figures_opencl,
 }
+
+
+# ---- scaling ----
+
+
+def scaling(machines: Sequence[Machine], checked: Sequence[Checked]) -> Picture:
+    from grader import scaling as model
+
+    figure, axes = new(2)
+    far, near = axes[0]
+    ranks = [1 << k for k in range(18)]
+    number = 0
+    for machine in machines:
+        for words, n, time in (
+            ("product, n = 4096", 4096, model.product),
+            ("sum of 2^24", 1 << 24, model.total),
+        ):
+            times = [1e6 * time(machine, p, n) for p in ranks]
+            label = f"{words}, {machine.name}"
+            colour, mark = COLOURS[number], MARKERS[number]
+            far.plot(ranks, times, color=colour, marker=mark, markevery=2, label=label)
+            number += 1
+    for number, name in enumerate(dict.fromkeys(one.name for one in checked)):
+        found = [one for one in checked if one.name == name]
+        counts = [one.ranks for one in found]
+        colour = COLOURS[number]
+        measured = [1e6 * one.measured.median for one in found]
+        near.plot(counts, measured, color=colour, marker=MARKERS[number], label=f"{name}, measured")
+        modelled = [1e6 * one.model for one in found]
+        near.plot(counts, modelled, color=colour, linestyle="--", label=f"{name}, model")
+        near.set_xticks(counts)
+        near.set_xticklabels(counts)
+    style(far, "By the model, up to 10^5 ranks", "ranks", "microseconds")
+    style(near, "The collective alone: model and measurement", "ranks", "microseconds")
+    logarithmic(far, base=10)
+    near.set_yscale("log")
+    legend(far, loc="best")
+    legend(near, loc="best")
+    return Picture("scaling", figure)

@@ -78,7 +78,7 @@ int main(int argc, char **argv)
     MPI_Comm_size(MPI_COMM_WORLD, &ranks);
     for (int among = 1; among <= ranks; among *= 2)
         for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
-            if (race.quick ? sizes[i] == 4096 && among <= 2 : true)
+            if (race_wants(&race, sizes[i], 4096) && (race.only ? among == ranks : !race.quick || among <= 2))
                 race_at(&race, sizes[i], rank, among);
     MPI_Finalize();
     return EXIT_SUCCESS;
