@@ -228,6 +228,21 @@ def run_scaling(arguments: Arguments, labs: Course) -> int:
     return scaling.scaling(labs, arguments.quick, terminal.make_console())
 
 
+def options_performance(parser: argparse.ArgumentParser) -> None:
+    text = "measure only these labs (default: all)"
+    parser.add_argument("--labs", default="", metavar="01,03", help=text)
+    text = "measure nothing: the document of what the last benchmarks left"
+    parser.add_argument("--only-write", action="store_true", help=text)
+
+
+def run_performance(arguments: Arguments, labs: Course) -> int:
+    from grader import performance, terminal
+
+    chosen = [lab.number for lab in course.labs_by_number(labs, arguments.labs)]
+    console = terminal.make_console()
+    return performance.performance(labs, chosen, not arguments.only_write, console)
+
+
 def options_facts(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("lab", help="01-pool, or 1")
 
@@ -296,6 +311,12 @@ VERBS = {
     ),
     "compare": Verb(
         "one product through every runtime", "python3 -m grader compare", options_quick, run_compare
+    ),
+    "performance": Verb(
+        "benchmark all reference solutions and write docs/performance.md",
+        "python3 -m grader performance --labs 06",
+        options_performance,
+        run_performance,
     ),
     "scaling": Verb(
         "how many ranks the collectives carry, by a model that is checked here",

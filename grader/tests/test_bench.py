@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from grader import bench, bench_figures
+from grader import bench, bench_figures, performance, scaling
 from grader.bench import Line, Plan, Spread
 from grader.course import Course, default_root, find_lab, read_course
 
@@ -195,3 +195,48 @@ def test_a_comparison(tmp_path: Path) -> None:
     assert (rows["OpenCL"].share, rows["OpenCL"].speedup) == (0.25, 1.0)  # floats: half the bytes
     picture = bench_figures.compared(list(rows.values()), 100)
     expect_figure(bench_figures.save(picture, tmp_path), ["OpenMP", "GB/s"])
+
+
+def test_goals() -> None:
+    """Reached by the medians; in doubt where only the better quartile reaches it."""
+    good, doubtful, bad = Spread(4.1, 3.9, 4.2), Spread(3.9, 3.8, 4.1), Spread(1, 0.9, 1.1)
+    assert performance.at_least("x", 4, [good, good]).state == "reached"
+    assert performance.at_least("x", 4, [good, doubtful]).state == "in doubt"
+    assert performance.at_least("x", 4, [doubtful, bad]).state == "not reached"
+    assert performance.at_least("x", 4, []).state == "not measured"
+    assert performance.at_most("x", 4, [doubtful]).state == "reached"
+    assert performance.at_most("x", 4, [good]).state == "in doubt"
+
+
+def test_every_lab_has_goals_and_a_place_in_the_document() -> None:
+    facts = {"cores": "2", "load": "0.1"}
+    lines = [
+        Line("Pool.map", {"processes": 2, "bytes": 8, "chunk": 1, "tasks": 9}, 8.0, 0, {}),
+        Line("pool_map", {"processes": 2, "bytes": 8, "chunk": 1, "tasks": 9}, 2.0, 0, {}),
+    ]
+    cells = tuple(bench.summarize(lines, bench.PLANS["01"]))
+    result = bench.Result("01-pool", "pool_map", "tasks/s", "make bench", facts, "", (), cells)
+    text = performance.document([result])
+    assert "| Pool.map / pool_map, 8 bytes, chunk 1 | at least 4 | 4 (4-4) | reached |" in text
+    assert "8 s<br>x4 (4-4)" in text
+    assert set(performance.GOALS) == set(bench.PLANS) == set(bench_figures.FIGURES)
+
+
+def test_the_model_of_collectives() -> None:
+    machine = scaling.Machine("m", alpha=1e-6, beta=1e-9, bandwidth=1e10)
+    assert scaling.allgather(machine, 1, 1e6) == 0
+    assert scaling.allgather(machine, 4, 4000) == pytest.approx(2e-6 + 3e-6)
+    assert scaling.allreduce(machine, 1000, 8) == pytest.approx(10 * (1e-6 + 8e-9))
+    # work 1 s and one more step of 1 ms for each doubling: the best is where both grow alike
+    time = lambda ranks: 1 / ranks + 1e-3 * scaling.steps(ranks)
+    assert scaling.fastest(time) == 512 or scaling.fastest(time) == 1024
+    assert scaling.most_ranks(time) < scaling.fastest(time)
+
+
+def test_alpha_and_beta_from_round_trips() -> None:
+    lines = [
+        Line("MPI_Send", {"bytes": size, "ways": 2}, 2 * (1e-6 + size * 1e-9), 0, {})
+        for size in (0, 10**6)
+    ]
+    machine = scaling.fitted(lines, 1.0)
+    assert (machine.alpha, machine.beta) == (pytest.approx(1e-6), pytest.approx(1e-9))
