@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from grader.course import Lab
+from grader.course import Lab, Test
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
@@ -73,6 +73,15 @@ def apply(edit: Mapping[str, str], text: str, file: Path) -> str:
             f"{file}: the edit of {edit['file']} fits {found} places, not one:\n{edit['old']}"
         )
     return text.replace(edit["old"], edit["new"])
+
+
+def where_it_shows(lab: Lab, mistake: Mistake) -> tuple[Test, ...]:
+    """The tests that a mistake loses, and all that those need, in the rubric's order."""
+    wanted = set(mistake.loses)
+    for test in reversed(lab.tests):  # a test stands behind what it needs
+        if test.name in wanted:
+            wanted |= set(test.needs)
+    return tuple(test for test in lab.tests if test.name in wanted)
 
 
 def rights(lab: Lab) -> list[Path]:

@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from queue import SimpleQueue
+from threading import Event
 from typing import Any
 
 import pytest
 
-from grader import course
+from grader import build, course, intake, pipeline, report, sandbox, score, workplace
 from grader.tests import bank
 
 LABS = course.read_course(bank.ROOT).labs
@@ -24,6 +28,9 @@ WANTED = os.environ.get("BANK_LABS", "")  # "01,03": only these, while writing
 CHOSEN = [lab for lab in LABS if not WANTED or lab.number in WANTED.split(",")]
 MISTAKES = [(lab, mistake) for lab in CHOSEN for mistake in bank.mistakes(lab)]
 RIGHTS = [(lab, folder) for lab in CHOSEN for folder in bank.rights(lab)]
+
+WHOLE = bool(os.environ.get("BANK_WHOLE"))  # every test on every mistake, which takes long
+IN_FULL = 4  # mistakes a lab on which every test is run in any case
 
 Results = dict[tuple[str, str], dict[str, Any]]
 
@@ -45,11 +52,12 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Results]:
 
 
 def grade_bank(lab: course.Lab, folder: Path) -> Results:
-    """One class of all that is kept about a lab, graded by the real command."""
+    """One class of what is kept about a lab, graded by the real command. Of most mistakes only the
+    tests that they lose, and what those need, are run, unless everything is (`make test-long`)."""
     classroom, out = folder / "class", folder / "results"
     bank.add_student(classroom, "solution", lab, bank.solution(lab))
     bank.add_student(classroom, "skeleton", lab, lab.folder)
-    for mistake in bank.mistakes(lab):
+    for mistake in bank.mistakes(lab)[: None if WHOLE else IN_FULL]:
         bank.add_student(classroom, f"wrong.{mistake.name}", lab, mistake.files)
     for right in bank.rights(lab):
         bank.add_student(classroom, f"right.{right.name}", lab, right)
@@ -57,7 +65,44 @@ def grade_bank(lab: course.Lab, folder: Path) -> Results:
     subprocess.run([*words, "--labs", lab.number, "--no-speed"], cwd=bank.ROOT, check=False)
     files = out.glob(f"*/{lab.name}.json")
     read = [json.loads(file.read_text(encoding="utf-8")) for file in files]
-    return {(result["student"], result["lab"]): result for result in read}
+    found = {(result["student"], result["lab"]): result for result in read}
+    return (
+        found if WHOLE else found | grade_rest(lab, bank.mistakes(lab)[IN_FULL:], folder / "rest")
+    )
+
+
+def grade_rest(lab: course.Lab, rest: Sequence[bank.Mistake], folder: Path) -> Results:
+    """The stages of the grader from intake to score, on a part of the tests."""
+    jobs = len(os.sched_getaffinity(0))
+    with workplace.temporary_folder() as top, sandbox.claimed_uids(jobs) as uids:
+        machine = workplace.make_machine("bwrap", top, Event())
+        given = build.build_given(
+            course.read_course(bank.ROOT), lab, bank.ROOT / "build", top / "given", machine.env
+        )
+        free: SimpleQueue[int | None] = SimpleQueue()
+        for uid in uids:
+            free.put(uid)
+
+        def one(mistake: bank.Mistake) -> dict[str, Any]:
+            name = f"wrong.{mistake.name}"
+            bank.add_student(folder, name, lab, mistake.files)
+            taken = intake.take_one(lab, folder / name / lab.name, top / "submissions" / name)
+            marking = score.Marking("", random.randrange(1 << 31), lambda test: f"--test {test}")
+            uid = free.get()
+            try:
+                only = bank.where_it_shows(lab, mistake)
+                graded = pipeline.grade_submission(
+                    machine, taken, given, marking, top / "jobs" / name, uid, only, speed=False
+                )
+            finally:
+                free.put(uid)
+            print(f"{lab.name} {mistake.name}: {graded.result.score}", flush=True)
+            result: dict[str, Any] = json.loads(report.to_json(graded.result))
+            return result
+
+        with ThreadPoolExecutor(jobs) as pool:
+            names = [f"wrong.{mistake.name}" for mistake in rest]
+            return {(name, lab.name): result for name, result in zip(names, pool.map(one, rest))}
 
 
 def suite_points(lab: course.Lab) -> float:
@@ -122,10 +167,10 @@ def test_every_test_is_needed_by_a_mistake(lab: course.Lab) -> None:
 
 
 def print_matrix(results: Results) -> None:
-    """Mistakes against tests: F lost, . kept, - not run."""
+    """Mistakes against tests."""
     marks = {"fail": "F", "pass": ".", "skipped": "-"}
     for lab in CHOSEN:
-        print(f"\n{lab.name}: F lost, . kept, - not run")
+        print(f"\n{lab.name}: F lost, . kept, - skipped or left out")
         for number, test in enumerate(lab.tests):
             print(" " * 30 + "|" * number + f"+-- {test.name}")
         for mistake in bank.mistakes(lab):
