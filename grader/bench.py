@@ -224,7 +224,7 @@ def out_folder(course: Course, name: str) -> Path:
 
 def build(order: Order) -> Path:
     """The benchmark with the files of order.folder. Each folder's objects are kept apart."""
-    out = out_folder(order.course, order.lab.name) / "built" / order.folder.resolve().parent.name
+    out = out_folder(order.course, order.lab.name) / "built" / "-".join(order.folder.resolve().parts[-2:])
     words = ["make", "-s", "--no-print-directory", "-C", str(order.lab.folder), "bench-program"]
     words += [f"SUBMIT={order.folder.resolve()}", f"OUT={out}"]
     outcome = process.run(words, seconds=600, env=os.environ)

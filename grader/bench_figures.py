@@ -259,7 +259,8 @@ def gantt(axes: Axes, name: str, chart: Line, facts: Mapping[str, float], longes
     axes.set_yticks(range(len(engines)))
     axes.set_yticklabels([f"engine {row}" for row in range(len(engines))])
     axes.set_xlim(0, longest * 1.02)
-    words = f"{name}: {chart.seconds:.3g} s, {facts['idle']:.1%} idle, {facts['over_bound']:.2f} of the lower bound"
+    facts_words = f"{facts['idle']:.1%} idle, {facts['over_bound']:.2f} of the lower bound"
+    words = f"{name}\n{1e3 * chart.seconds:.4g} ms, {facts_words}"
     style(axes, words, "seconds since the call (dashed: lower bound)", "")
     axes.grid(False, axis="y")
 
@@ -348,7 +349,7 @@ def figures_collective(result: Result) -> list[Picture]:
     style(by_size, f"{many} ranks", what, "microseconds")
     style(
         by_ranks,
-        f"{short(largest)} {what}",
+        f"{largest:,} {what}",
         "ranks",
         f"GB/s of {'matrix' if result.lab.startswith('04') else 'numbers'} read",
     )

@@ -78,8 +78,8 @@ def goals(result: Result) -> list[Goal]:
 
 def goals_pool(result: Result, workers: int) -> list[Goal]:
     def chunked(chunk: int) -> list[Spread]:
-        small = lambda c: (c["bytes"], c["processes"], c["chunk"]) == (8, workers, chunk)
-        return ratios(result, "Pool.map", small)
+        wanted = {"bytes": 8, "processes": workers, "chunk": chunk}
+        return ratios(result, "Pool.map", lambda c: all(c[k] == v for k, v in wanted.items()))
 
     return [
         at_least("Pool.map / pool_map, 8 bytes, chunk 1", 4, chunked(1)),
@@ -88,7 +88,7 @@ def goals_pool(result: Result, workers: int) -> list[Goal]:
 
 
 def goals_views(result: Result, workers: int) -> list[Goal]:
-    empty = ratios(result, "ipyparallel balanced", lambda c: c["what"] == "empty")
+    empty = ratios(result, "ipyparallel balanced", lambda c: bool(c["what"] == "empty"))
     lines = [
         line for line in result.lines if line.contender == "balanced_map" and "gantt" in line.more
     ]

@@ -239,4 +239,4 @@ def test_alpha_and_beta_from_round_trips() -> None:
         for size in (0, 10**6)
     ]
     machine = scaling.fitted(lines, 1.0)
-    assert (machine.alpha, machine.beta) == (pytest.approx(1e-6), pytest.approx(1e-9))
+    assert machine.alpha == pytest.approx(1e-6) and machine.beta == pytest.approx(1e-9)
