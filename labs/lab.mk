@@ -173,7 +173,7 @@ MPI_AS_ROOT = OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 endif
 
 all: given $(OUT)/plain/$(PROGRAM)
-	@echo "built $(OUT)/plain/$(PROGRAM); next: make demo, make check"
+	@echo "built $$(realpath --relative-to=. $(OUT))/plain/$(PROGRAM); next: make demo, make check"
 
 demo: given $(OUT)/plain/$(PROGRAM)
 	@mkdir -p $(OUT)/demo
