@@ -10,6 +10,7 @@ and test_examples.py holds the two together.
 
 from __future__ import annotations
 
+import gzip
 import io
 import shutil
 import tarfile
@@ -252,11 +253,13 @@ def write_zip(target: Path, files: Mapping[str, bytes]) -> None:
 
 
 def write_tar(target: Path, files: Mapping[str, bytes]) -> None:
-    with tarfile.open(target, "w:gz") as file:
-        for path, content in files.items():
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w") as file:
+        for path, text in files.items():
             info = tarfile.TarInfo(path)
-            info.size, info.mode = len(content), 0o644
-            file.addfile(info, io.BytesIO(content))
+            info.size, info.mode = len(text), 0o644
+            file.addfile(info, io.BytesIO(text))
+    target.write_bytes(gzip.compress(content.getvalue(), mtime=0))  # the same bytes each time
 
 
 # ---- reading, to compare ----
