@@ -21,7 +21,7 @@ from grader.sandbox import Bind, Sandbox
 
 SECONDS = 60.0  # of one compilation or linking of all flavours
 TRUSTED_SECONDS = 600.0
-CPU_SECONDS = 60
+CPU_SECONDS = 20
 MEMORY_BYTES = 2 << 30
 FILE_BYTES = 64 << 20
 PROCESSES = 256
@@ -215,7 +215,7 @@ def compile_objects(given: Given, place: Place, stop: Event | None = None) -> Bu
     """Compiles the submitted files in every flavour."""
     outcome = make(given, place, "objects", stop)
     log = for_students(outcome.output, given, place)
-    if outcome.status == 0 and not outcome.timed_out:
+    if succeeded(outcome):
         return Built(True, "", "", log)
     names = " and ".join(name for name in given.lab.submit if name.endswith(".c"))
     if limit := limit_hit(outcome):
@@ -246,7 +246,7 @@ def link_programs(given: Given, place: Place, stop: Event | None = None) -> Buil
     and what is linked has to be what was screened."""
     outcome = make(given, place, "link", stop, keep=object_files(given, place))
     log = for_students(outcome.output, given, place)
-    if outcome.status == 0 and not outcome.timed_out:
+    if succeeded(outcome):
         return Built(True, "", "", log)
     names = " and ".join(name for name in given.lab.submit if name.endswith(".c"))
     if limit := limit_hit(outcome):
@@ -276,9 +276,15 @@ def no_room(outcome: process.Outcome) -> bool:
     return "No space left on device" in outcome.output or "uota exceeded" in outcome.output
 
 
+def succeeded(outcome: process.Outcome) -> bool:
+    return outcome.status == 0 and not outcome.timed_out and not outcome.flooded
+
+
 def limit_hit(outcome: process.Outcome) -> str:
     """Which limit ended the compiler, in words; "" if none did."""
     said = outcome.output
+    if outcome.flooded:
+        return f"its messages were more than {process.FLOOD >> 20} MiB"
     if outcome.timed_out:
         return f"it took longer than {SECONDS:g} s"
     if "CPU time limit exceeded" in said or "SIGXCPU" in said:
@@ -310,7 +316,7 @@ def disassemble(given: Given, place: Place, file: Path, stop: Event | None = Non
     out = inside(given, place)[2]
     words = ["sh", "-c", FIND_CALL, "sh", f"{out}/{file.relative_to(place.out)}"]
     outcome = run_inside(given, place, words, stop)
-    if outcome.timed_out or outcome.status != 0 or outcome.output.strip() == "failed":
+    if not succeeded(outcome) or outcome.output.strip() == "failed":
         raise elf.BadObject("it cannot be disassembled")
     return outcome.output
 

@@ -90,6 +90,8 @@ def run_suite(job: Job, test: Test, stop: Event | None) -> Verdict:
     outcome = process.run(
         words, seconds=limit, env=environment(job, test, log), cwd=job.work, stop=stop
     )
+    if outcome.flooded:
+        return broken("the suite wrote without end", outcome)
     if outcome.timed_out:
         return broken(f"the suite did not end within {limit:g} s", outcome)
     try:

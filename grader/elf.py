@@ -23,7 +23,7 @@ SYMBOL = struct.Struct("<IBBHQQ")
 RELA = struct.Struct("<QQq")
 
 MAX_SECTIONS = 20_000
-MAX_SYMBOLS = 200_000
+MAX_SYMBOLS = 50_000
 
 
 class BadObject(Exception):

@@ -232,14 +232,20 @@ def job_for(
 
 
 def write_launch(box: Sandbox, given: Given, folders: Folders, uid: int | None) -> Path:
-    """The sandbox's words for the suite, one a line."""
+    """The sandbox's words for the suite, one a line.
+
+    PoCL's cache outlives a test, and so could tell a program which tests there were: only
+    OpenCL's programs have it."""
     binds = [
         Bind(str(folders.out), PROGRAMS),
         Bind(str(given.reaper), REAPER),
-        Bind(str(folders.cache), CACHE, writable=True),
         Bind(sandbox.WORK, "/work", writable=True),
     ]
-    words = sandbox.wrap(box, uid, binds, "/work", {"POCL_CACHE_DIR": CACHE})
+    env: dict[str, str] = {}
+    if given.lab.runtime == "opencl":
+        binds.append(Bind(str(folders.cache), CACHE, writable=True))
+        env["POCL_CACHE_DIR"] = CACHE
+    words = sandbox.wrap(box, uid, binds, "/work", env)
     file = folders.top / "launch"
     file.write_bytes(b"".join(os.fsencode(word) + b"\n" for word in words))
     return file

@@ -13,6 +13,7 @@ from pathlib import Path
 from threading import Event
 
 KEPT = 64 << 10  # bytes of output kept: the first and the last half
+FLOOD = 64 << 20  # bytes of output after which a command is ended
 LOOK = 0.2  # seconds between looks at the stop event
 CUT = b"\n[... cut ...]\n"
 
@@ -29,6 +30,7 @@ class Outcome:
     seconds: float
     timed_out: bool
     output: str  # stdout and stderr together
+    flooded: bool = False  # it wrote more than FLOOD and was ended
 
 
 def run(
@@ -52,50 +54,58 @@ def run(
     )
     output = bytearray()
     try:
-        timed_out = not listen(child, output, began + seconds, stop)
+        why = listen(child, output, began + seconds, stop)
     finally:
         end_session(child)
-    return Outcome(child.returncode, time.monotonic() - began, timed_out, to_text(bytes(output)))
+    lasted = time.monotonic() - began
+    text = to_text(bytes(output))
+    return Outcome(child.returncode, lasted, why == "late", text, why == "flooded")
 
 
 def listen(
     child: subprocess.Popen[bytes], output: bytearray, deadline: float, stop: Event | None
-) -> bool:
-    """Collects output until the child has ended. False when time is up first.
+) -> str:
+    """Collects output until the child has "ended", is "late", or has "flooded" us.
 
     Not until end-of-file: something that the child left behind may hold the pipe open."""
     assert child.stdout is not None
     os.set_blocking(child.stdout.fileno(), False)
+    total = 0
     with selectors.DefaultSelector() as selector:
         selector.register(child.stdout, selectors.EVENT_READ)
         while True:
             ended = child.poll() is not None
-            open_still = drain(child.stdout.fileno(), output)
+            taken = drain(child.stdout.fileno(), output)
+            total += taken or 0
             if ended:
-                return True
+                return "ended"
             if time.monotonic() > deadline:
-                return False
+                return "late"
+            if total > FLOOD:
+                return "flooded"
             if stop is not None and stop.is_set():
                 raise Stopped()
-            if open_still:
+            if taken is not None:
                 selector.select(min(LOOK, max(deadline - time.monotonic(), 0.01)))
             else:
                 time.sleep(0.005)
 
 
-def drain(fd: int, output: bytearray) -> bool:
-    """Takes what is there, keeping head and tail. False at the end of the stream."""
+def drain(fd: int, output: bytearray) -> int | None:
+    """Takes what is there, keeping head and tail: so many bytes, or None at the end of the stream."""
+    taken = 0
     for _ in range(64):
         try:
             piece = os.read(fd, 1 << 16)
         except BlockingIOError:
-            return True
+            return taken
         if not piece:
-            return False
+            return taken or None
+        taken += len(piece)
         output += piece
         if len(output) > 2 * KEPT:
             output[:] = output[: KEPT // 2] + CUT + output[-KEPT // 2 :]
-    return True
+    return taken
 
 
 def to_text(output: bytes) -> str:

@@ -69,3 +69,9 @@ def test_output_that_is_no_text_is_made_text() -> None:
 def test_the_members_of_a_session_are_found() -> None:
     assert os.getpid() in process.session_members(os.getsid(0))
     assert os.getpid() not in process.session_members(2**22 + 1)
+
+
+def test_a_flood_is_ended() -> None:
+    outcome = shell("yes", seconds=60)
+    assert outcome.flooded and not outcome.timed_out
+    assert len(outcome.output) < 3 * process.KEPT
