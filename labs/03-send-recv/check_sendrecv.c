@@ -2,6 +2,7 @@
    calls what, and what each receive has to bring. One launch of the program does all
    of it; the suite then compares what every rank wrote. Hangs, and what was left over,
    are told by the record that the tracing layer keeps. */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -802,6 +803,49 @@ START_TEST(nothing_left)
 }
 END_TEST
 
+/* ---- calls that follow each other at once, while some ranks are late ---- */
+
+/* Nobody waits between these calls, as main.c does between two cases: a rank may be two calls ahead of another. */
+static void add_calls_in_a_row(struct script *s, int size)
+{
+    static const int steps[] = {1, 2, -1, 3, 1, -2, 2, -3};
+    int comm = comm_code(COMM_FIRST, size);
+    next_case(s);
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
+        add_ring(s, comm, size, 4, steps[i]);
+    next_case(s);
+    for (int round = 0; round < size; round++)
+        for (int a = 0; a < size; a++) {
+            int b = (round - a + size) % size;
+            if (a < b)
+                add_exchange(s, comm, a, b, 4);
+        }
+    next_case(s);
+    for (int round = 0; round < 2; round++)
+        for (int i = 1; i < size; i++) {
+            int from = round % 2 ? i : size - i; /* not in the order in which they come */
+            add_list(s, comm, from, 0, 3 + (size_t)from);
+            add_array(s, comm, from, 0, 3 + (size_t)from);
+        }
+}
+
+START_TEST(any_schedule)
+{
+    say_also(
+        "In this run (LAB_MPI_HOLD, by its seed) your MPI calls are held back for some milliseconds, those of one\n"
+        "  rank most of all, and your functions are called one after the other without waiting for the other ranks.\n"
+        "  So a message of a later call, or of another rank, may be there first: name the source and the tag.");
+    for (uint64_t i = 0; i < 3; i++) {
+        char seed[40];
+        snprintf(seed, sizeof seed, "LAB_MPI_HOLD=%" PRIu64, (suite_seed() + i) % 1000000);
+        struct launch held = {.env = (const char *const[]){seed, NULL}};
+        struct script *s = new_script(5);
+        add_calls_in_a_row(s, 5);
+        perform(s, &held);
+    }
+}
+END_TEST
+
 START_TEST(memory_clean)
 {
     static const struct launch asan = {.flavour = "asan", .env = no_leak_check, .seconds = 2 * SECONDS};
@@ -818,7 +862,7 @@ int main(int argc, char **argv)
     const TTest *const tests[] = {
         list_arrives,    list_lengths,       list_any_source,     array_arrives,          array_lengths, other_messages,
         communicators,   exchange_pairs,     exchange_unbuffered, exchange_self_and_none, ring_steps,    ring_round,
-        ring_unbuffered, communicators_ring, error_codes,         nothing_left,           memory_clean,
+        ring_unbuffered, communicators_ring, error_codes,         nothing_left,           any_schedule,  memory_clean,
     };
     return suite_main(argc, argv, "sendrecv", tests, sizeof tests / sizeof *tests);
 }
