@@ -81,7 +81,7 @@ bool explain_kernel(const struct run *r, const char *file, struct explanation *e
 {
     const char *at = NULL;
     const struct kernel_fault *fault = find_fault(r->err, &at);
-    if (!fault)
+    if (!fault || !at)
         return false;
     e->cause = fault->cause;
     snprintf(e->text, sizeof e->text, "%s.", fault->words);

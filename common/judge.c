@@ -71,7 +71,8 @@ static void expect_within_limits(const struct run *r)
     if (r->report.stopped == STOP_DISK)
         fail_test(CAUSE_RESOURCE, r, "the program wrote more to the disk than it is allowed and was ended.%s", who);
     if (r->report.stopped == STOP_HIDDEN)
-        fail_test(CAUSE_TAMPER, r, "the program hides what it has open, so that nobody can see how much, and was ended.%s", who);
+        fail_test(CAUSE_TAMPER, r,
+                  "the program hides what it has open, so that nobody can see how much, and was ended.%s", who);
     if (r->report.stopped == STOP_PROCESSES)
         fail_test(CAUSE_RESOURCE, r, "the program started more processes than it is allowed and was ended.%s", who);
 }

@@ -69,7 +69,7 @@ static void start(void)
 void ocl_trace_mark(enum ocl_phase phase, int index)
 {
     pthread_once(&trace.once, start);
-    trace.phase = phase;
+    trace.phase = (int)phase;
     trace.index = index;
 }
 

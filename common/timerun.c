@@ -30,7 +30,8 @@ int main(int argc, char **argv)
     }
     program_name = argv[1];
     argv[options] = NULL; /* ends the environment; the arguments follow */
-    struct launch how = {.ranks = atoi(argv[2]), .seconds = strtod(argv[3], NULL), .env = (const char *const *)&argv[4]};
+    struct launch how = {
+        .ranks = atoi(argv[2]), .seconds = strtod(argv[3], NULL), .env = (const char *const *)&argv[4]};
     struct run r;
     run_program(&r, &how, (const char *const *)&argv[options + 1]);
     if (r.lost || r.report.stopped || r.report.exit_status != 0) {
