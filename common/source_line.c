@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/close_range.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,6 +59,7 @@ static _Noreturn void become(char **argv, int out)
     dup2(nothing, 0);
     dup2(out, 1);
     dup2(nothing, 2);
+    close_range(3, ~0u, CLOSE_RANGE_CLOEXEC); /* Check's log and messages, as in run.c */
     execvp(argv[0], argv);
     _exit(127);
 }
