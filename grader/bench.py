@@ -224,7 +224,11 @@ def out_folder(course: Course, name: str) -> Path:
 
 def build(order: Order) -> Path:
     """The benchmark with the files of order.folder. Each folder's objects are kept apart."""
-    out = out_folder(order.course, order.lab.name) / "built" / "-".join(order.folder.resolve().parts[-2:])
+    out = (
+        out_folder(order.course, order.lab.name)
+        / "built"
+        / "-".join(order.folder.resolve().parts[-2:])
+    )
     words = ["make", "-s", "--no-print-directory", "-C", str(order.lab.folder), "bench-program"]
     words += [f"SUBMIT={order.folder.resolve()}", f"OUT={out}"]
     outcome = process.run(words, seconds=600, env=os.environ)
@@ -387,7 +391,8 @@ def summarize(lines: Iterable[Line], plan: Plan) -> Iterable[Cell]:
         seconds = spread(list(rounds.values()))
         ours = groups.get((case, plan.ours), {})
         ratios = [rounds[r] / ours[r] for r in rounds.keys() & ours.keys()]
-        ratio = spread(ratios) if ratios and contender != plan.ours else None
+        raced = 2 * len(ratios) > len(ours)  # what is timed once, such as a build, has no pairs
+        ratio = spread(ratios) if raced and contender != plan.ours else None
         rate = plan.amount(cases[case]) / seconds.median
         yield Cell(contender, cases[case], seconds, rate, ratio)
 
@@ -473,16 +478,16 @@ def new_table(title: str) -> Table:
     return Table(title=title, box=box.SIMPLE_HEAD, title_justify="left")
 
 
-def tables(result: Result) -> Iterable[Table]:
-    """A table for each kind of case: a row for each case, a column for each contender."""
-    kinds: dict[tuple[str, ...], list[Case]] = {}
+def tables(result: Result, width: int) -> Iterable[Table]:
+    """Tables that fit the width: one for each kind of case, or more where it has many contenders."""
+    kinds: dict[tuple[str, ...], list[Cell]] = {}
     for cell in result.cells:
-        listed = kinds.setdefault(kind_of(cell.case), [])
-        if cell.case not in listed:
-            listed.append(cell.case)
-    for names, cases in kinds.items():
-        cells = [cell for cell in result.cells if kind_of(cell.case) == names]
-        yield table_of(result, names, cases, cells)
+        kinds.setdefault(kind_of(cell.case), []).append(cell)
+    for names, cells in kinds.items():
+        contenders = list(dict.fromkeys(cell.contender for cell in cells))
+        at_once = max(1, (width - 10 * len(names) - 14) // 24)
+        for first in range(0, len(contenders), at_once):
+            yield table_of(result, names, cells, contenders[first : first + at_once])
 
 
 def kind_of(case: Case) -> tuple[str, ...]:
@@ -490,9 +495,10 @@ def kind_of(case: Case) -> tuple[str, ...]:
 
 
 def table_of(
-    result: Result, names: Sequence[str], cases: Sequence[Case], cells: Sequence[Cell]
+    result: Result, names: Sequence[str], cells: Sequence[Cell], contenders: Sequence[str]
 ) -> Table:
-    contenders = list(dict.fromkeys(cell.contender for cell in cells))
+    """A row for each case, a column for each contender."""
+    cases = list({key(cell.case): cell.case for cell in cells}.values())
     table = new_table(
         f"{result.lab}: time of one call, and how many times that of {result.ours} it is"
     )
@@ -521,7 +527,7 @@ def cell_words(cell: Cell | None) -> str:
 
 
 def print_result(result: Result, console: Console) -> None:
-    for table in tables(result):
+    for table in tables(result, console.width):
         console.print(table)
     for words in extra_words(result):
         terminal.say(console, words)

@@ -122,6 +122,6 @@ int main(int argc, char **argv)
 {
     struct race race = race_options(argc, argv);
     race_delays(&race, race.quick ? 0.005 : 0.25);
-    race_empty(&race, race.quick ? 100 : 2000);
+    race_empty(&race, race.quick ? 100 : 1000);
     return EXIT_SUCCESS;
 }

@@ -56,7 +56,7 @@ def main() -> None:
         for number in range(race.first, race.first + race.rounds):
             for name, view in views.items():
                 delays_once(race, name, view, 0.005 if race.quick else 0.25, number)
-        count = 100 if race.quick else 2000
+        count = 100 if race.quick else 1000
         case = {"engines": ENGINES, "tasks": count, "what": "empty"}
         maps = {
             name: lambda view=view: view.map_sync(nothing, range(count))
