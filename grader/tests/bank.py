@@ -3,6 +3,7 @@
 wrong/<lab>/<name>.toml   a mistake that students make: edits of the reference solution (or files of
                           its own), the tests that it loses with their causes, and words that the
                           message of the first lost test must contain
+                          (chance: further ones that depend on who is faster)
 right/<lab>/<name>/       a correct solution written in another way, the submitted files themselves
 """
 
@@ -18,7 +19,7 @@ from grader.course import Lab, Test
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
-KEYS = {"mistake", "loses", "says", "edit", "files"}
+KEYS = {"mistake", "loses", "chance", "says", "edit", "files"}
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Mistake:
     loses: Mapping[
         str, frozenset[str]
     ]  # test: its cause, or the causes that chance may choose from
+    chance: Mapping[str, frozenset[str]]  # what it loses on some machines, at some times
     says: tuple[str, ...]
     files: Mapping[str, str]  # name: content
 
@@ -53,6 +55,7 @@ def read_mistake(lab: Lab, file: Path) -> Mistake:
         file.stem,
         facts["mistake"],
         read_losses(facts["loses"]),
+        read_losses(facts.get("chance", {})),
         tuple(facts["says"]),
         files,
     )
