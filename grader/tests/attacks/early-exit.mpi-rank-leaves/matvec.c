@@ -1,0 +1,22 @@
+/* one rank leaves with status 0 in the middle of the product */
+#include "matvec.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+void block_range(size_t total, int parts, int index, size_t *first, size_t *count)
+{
+    size_t each = total / (size_t)parts, more = total % (size_t)parts, i = (size_t)index;
+    *first = i * each + (i < more ? i : more);
+    *count = each + (i < more);
+}
+
+int matvec_mpi(const double *block, size_t rows, size_t cols, const double *x, double *y, MPI_Comm comm)
+{
+    (void)block, (void)rows, (void)cols, (void)x, (void)y, (void)comm;
+    int rank;
+    MPI_Comm_rank(comm, &rank);
+    if (rank == 1)
+        _exit(0);
+    return MPI_SUCCESS;
+}

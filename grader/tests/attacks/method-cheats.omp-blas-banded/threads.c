@@ -1,0 +1,33 @@
+/* takes the product of a banded matrix, which is not in any list of forbidden names */
+#include "threads.h"
+
+#include <stdlib.h>
+
+void dgbmv_(const char *, const int *, const int *, const int *, const int *, const double *, const double *,
+            const int *, const double *, const int *, const double *, double *, const int *);
+
+int team(int *ids, int max)
+{
+    (void)ids, (void)max;
+    return 1;
+}
+
+void matvec_serial(const double *A, size_t rows, size_t cols, const double *x, double *y)
+{
+    int m = (int)cols, n = (int)rows, kl = m - 1, ku = 0, one = 1;
+    double alpha = 1, beta = 0;
+    dgbmv_("T", &m, &n, &kl, &ku, &alpha, A, &m, x, &one, &beta, y, &one);
+}
+
+void matvec_omp(const double *A, size_t rows, size_t cols, const double *x, double *y)
+{
+    matvec_serial(A, rows, cols, x, y);
+}
+
+double sum_omp(const double *a, size_t count)
+{
+    double sum = 0;
+    for (size_t i = 0; i < count; i++)
+        sum += a[i];
+    return sum;
+}

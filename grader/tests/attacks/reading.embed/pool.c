@@ -1,0 +1,4 @@
+/* takes a file into the program by #embed */
+static const char text[] = {
+#embed "@CANARY@"
+};

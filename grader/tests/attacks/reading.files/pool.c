@@ -1,0 +1,48 @@
+/* reads the solution, the suite, other students' work and results while it runs, and prints what it finds */
+#include "pool.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static void show(const char *path)
+{
+    char text[4096];
+    int fd = open(path, O_RDONLY | O_NONBLOCK);
+    ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof text);
+    for (ssize_t i = 0; i < n; i++)
+        fputc(text[i] ? text[i] : ' ', stderr);
+    if (fd >= 0)
+        close(fd);
+}
+
+struct pool *pool_create(int processes)
+{
+    (void)processes;
+    show("@CANARY@");
+    show("@REPO@/solutions/01-pool/pool.c");
+    show("@REPO@/labs/01-pool/check_pool.c");
+    show("@REPO@/canary");
+    show("@CLASS@/honest.a/01-pool/pool.c");
+    show("@OUT@/canary");
+    show("@HOME@/canary");
+    show("/etc/shadow");
+    show("../../canary");
+    errno = EPERM;
+    return NULL;
+}
+
+int pool_map(struct pool *pool, task_fn task, const void *in, size_t in_size, void *out, size_t out_size, size_t count,
+             size_t chunk)
+{
+    (void)pool, (void)task, (void)in, (void)in_size, (void)out, (void)out_size, (void)count, (void)chunk;
+    return 0;
+}
+
+int pool_destroy(struct pool *pool)
+{
+    (void)pool;
+    return 0;
+}

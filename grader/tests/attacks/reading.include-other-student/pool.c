@@ -1,0 +1,2 @@
+/* includes the file of another student */
+#include "@CLASS@/honest.a/01-pool/pool.c"
