@@ -5,8 +5,19 @@
 #define CASES_H
 
 /* CASE_FIRST, CASE_COUNT: the vector is so many elements of DATA.
-   CASE_WAY and CASE_SEED: see mpi_trace_combine. */
-enum case_column { CASE_FUNCTION, CASE_COMM, CASE_SPREAD, CASE_FIRST, CASE_COUNT, CASE_WAY, CASE_SEED, CASE_COLUMNS };
+   CASE_WAY and CASE_SEED: see mpi_trace_combine.
+   CASE_AT_ONCE: 1: the ranks do not wait for each other before it. */
+enum case_column {
+    CASE_FUNCTION,
+    CASE_COMM,
+    CASE_SPREAD,
+    CASE_FIRST,
+    CASE_COUNT,
+    CASE_WAY,
+    CASE_SEED,
+    CASE_AT_ONCE,
+    CASE_COLUMNS
+};
 
 enum case_function { FUNCTION_PSUM, FUNCTION_COMPENSATED };
 

@@ -3,6 +3,7 @@
    every sum exactly (Shewchuk's expansions) and judges the errors by the bounds that
    psum.h states. How it was done is in the tracing layer's story. */
 #include <float.h>
+#include <inttypes.h>
 #include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -70,6 +71,7 @@ struct sum_case {
     size_t first, count;
     enum mpi_trace_way way;
     uint64_t seed;
+    bool at_once;      /* not when all ranks have come, but when each of them is there */
     const char *data;  /* what the elements are, in words */
     const char *cause; /* why the sum could be less exact than it should be, in words; NULL: no special reason */
 };
@@ -139,6 +141,7 @@ static void put_plan(const struct plan *p)
         rows[k][CASE_COUNT] = (int64_t)c->count;
         rows[k][CASE_WAY] = c->way;
         rows[k][CASE_SEED] = (int64_t)c->seed;
+        rows[k][CASE_AT_ONCE] = c->at_once;
     }
     put_array("cases.npy", NPY_I8, 2, (size_t[]){p->cases, CASE_COLUMNS}, rows);
     put_array("data.npy", NPY_F8, 1, &p->elements, p->data);
@@ -146,10 +149,9 @@ static void put_plan(const struct plan *p)
 }
 
 /* Does what the plan says. The program must come to its end by itself. */
-static struct outcome carry_out(struct plan plan, int ranks, const char *flavour)
+static struct outcome carry_out_in(struct plan plan, int ranks, const char *flavour, const char *const *env)
 {
-    static const char *const no_leak_check[] = {"ASAN_OPTIONS=detect_leaks=0", NULL}; /* MPI itself "leaks" */
-    struct launch how = {.ranks = ranks, .seconds = SECONDS, .flavour = flavour, .env = flavour ? no_leak_check : NULL};
+    struct launch how = {.ranks = ranks, .seconds = SECONDS, .flavour = flavour, .env = env};
     struct outcome o = {.plan = plan, .ranks = ranks};
     size_t shape[] = {plan.cases, (size_t)ranks};
     put_plan(&plan);
@@ -158,6 +160,12 @@ static struct outcome carry_out(struct plan plan, int ranks, const char *flavour
     o.sums = expect_array(&o.r, "sums.npy", NPY_F8, 2, shape);
     o.codes = expect_array(&o.r, "codes.npy", NPY_I8, 2, shape);
     return o;
+}
+
+static struct outcome carry_out(struct plan plan, int ranks, const char *flavour)
+{
+    static const char *const no_leak_check[] = {"ASAN_OPTIONS=detect_leaks=0", NULL}; /* MPI itself "leaks" */
+    return carry_out_in(plan, ranks, flavour, flavour ? no_leak_check : NULL);
 }
 
 static void finish(struct outcome *o)
@@ -830,6 +838,30 @@ START_TEST(own_operation)
 }
 END_TEST
 
+/* ---- calls that follow each other at once, while some ranks are late ---- */
+
+START_TEST(any_schedule)
+{
+    struct rng rng = rng_seeded(suite_seed());
+    say_also(
+        "In this run (LAB_MPI_HOLD, by its seed) your MPI calls are held back for some milliseconds, those of one\n"
+        "  rank most of all, and the sums follow each other without waiting for all ranks. A message of the next\n"
+        "  sum may come first; a collective is never mistaken for the next one.");
+    for (uint64_t i = 0; i < 3; i++) {
+        char seed[40];
+        struct plan p = {0};
+        snprintf(seed, sizeof seed, "LAB_MPI_HOLD=%" PRIu64, (suite_seed() + i) % 1000000);
+        for (int k = 0; k < 6; k++) {
+            add_random(&p, &rng, k % 3 == 2 ? FUNCTION_COMPENSATED : FUNCTION_PSUM, comm_of(COMM_FIRST, RANKS), 40);
+            p.list[p.cases - 1].at_once = true;
+        }
+        struct outcome o = carry_out_in(p, RANKS, NULL, (const char *const[]){seed, NULL});
+        expect_sums(&o, RANKS);
+        finish(&o);
+    }
+}
+END_TEST
+
 /* ---- hygiene ---- */
 
 START_TEST(nothing_left)
@@ -898,9 +930,9 @@ END_TEST
 int main(int argc, char **argv)
 {
     const TTest *const tests[] = {
-        even_sums,          everywhere,          odd_counts,         communicators,  collective,
-        compensated_within, compensated_between, compensated_counts, same_bits,      special_values,
-        any_order,          own_operation,       nothing_left,       error_returned, memory_clean,
+        even_sums,           everywhere,         odd_counts,     communicators,  collective, compensated_within,
+        compensated_between, compensated_counts, same_bits,      special_values, any_order,  own_operation,
+        any_schedule,        nothing_left,       error_returned, memory_clean,
     };
     return suite_main(argc, argv, "psum", tests, sizeof tests / sizeof *tests);
 }
