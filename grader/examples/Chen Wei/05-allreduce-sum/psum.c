@@ -12,10 +12,14 @@ int psum(const double *local, size_t count, double *sum, MPI_Comm comm)
 {
     /* BEGIN TODO 1: add up this rank's elements */
     double mine = 0;
-    /* C adds from left to right, each addition waiting for the one before. This says
-       that any order will do, so the compiler may keep several sums side by side. */
+    /* C adds from left to right, each addition waiting for the one before. `simd` says that
+       any order will do, so the compiler may keep several sums side by side. And reading at
+       four places at once gives the memory four places to fetch from ahead of time. */
+    size_t quarter = count / 4;
 #pragma omp simd reduction(+ : mine)
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < quarter; i++)
+        mine += (local[i] + local[quarter + i]) + (local[2 * quarter + i] + local[3 * quarter + i]);
+    for (size_t i = 4 * quarter; i < count; i++) /* what makes no full four */
         mine += local[i];
     /* END TODO 1 */
 
