@@ -24,6 +24,8 @@ RELA = struct.Struct("<QQq")
 
 MAX_SECTIONS = 20_000
 MAX_SYMBOLS = 50_000
+MAX_RELOCATIONS = 200_000
+MAX_NAME = 2_000  # bytes: many names may share the bytes of a very long one
 
 
 class BadObject(Exception):
@@ -141,6 +143,8 @@ def name_at(table: bytes, offset: int) -> str:
     end = table.find(b"\0", offset)
     if offset >= len(table) or end < 0:
         raise BadObject("a name in it has no end")
+    if end - offset > MAX_NAME:
+        raise BadObject(f"a name in it has more than {MAX_NAME} bytes")
     return table[offset:end].decode("utf-8", "backslashreplace")
 
 
@@ -159,10 +163,13 @@ def read_symbols(content: bytes, sections: tuple[Section, ...], table: Section) 
 def read_relocations(
     content: bytes, sections: tuple[Section, ...], symbols: int
 ) -> Iterator[Relocation]:
+    total = 0
     for table in sections:
         if table.type != SHT_RELA:
             continue
-        if table.info >= len(sections) or table.size % RELA.size:
+        count, rest = divmod(table.size, RELA.size)
+        total += count
+        if table.info >= len(sections) or rest or total > MAX_RELOCATIONS:
             raise BadObject("its relocations are damaged")
         place = sections[table.info]
         if not place.loaded:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
+from itertools import chain, islice
 from pathlib import Path
 
 from grader import elf
@@ -130,6 +131,9 @@ GENERATED = (
 )
 
 
+MOST_FINDINGS = 20  # of one object file: each may cost a look into the debug information
+
+
 @dataclass(frozen=True)
 class Finding:
     """One reason why a submission is not run."""
@@ -159,16 +163,16 @@ def screen(
     def place(symbol: str) -> str:
         return position(parsed, object_file, source.name, text, symbol, tools)
 
-    findings = [
-        *refused_calls(parsed, lab.refuse, flavour, place),
-        *reserved_definitions(parsed, place),
-        *indirect_functions(parsed, source.name),
-        *lasting_definitions(parsed, place),
-        *constructors(parsed, source.name, flavour),
-    ]
-    findings += unusual_sections(parsed, source.name, flavour)
-    findings += system_calls(parsed, object_file, source.name, tools)
-    return tuple(findings)
+    findings = chain(
+        refused_calls(parsed, lab.refuse, flavour, place),
+        reserved_definitions(parsed, place),
+        indirect_functions(parsed, source.name),
+        lasting_definitions(parsed, place),
+        constructors(parsed, source.name, flavour),
+        unusual_sections(parsed, source.name, flavour),
+        system_calls(parsed, object_file, source.name, tools),
+    )
+    return tuple(islice(findings, MOST_FINDINGS))
 
 
 def missing_exports(lab: Lab, objects: Sequence[Path]) -> tuple[Finding, ...]:

@@ -209,3 +209,12 @@ def test_a_file_that_is_no_object_is_refused(tmp_path: Path) -> None:
 )
 def test_a_misspelt_name_is_pointed_out(defined: set[str], words: str) -> None:
     assert like("pool_map", defined) == words
+
+
+def test_names_and_findings_without_number_are_cut_short(tmp_path: Path) -> None:
+    long = "n" * 3000
+    compile_object(tmp_path, f"int {long};\nint f(void) {{ return {long}; }}")
+    with pytest.raises(elf.BadObject, match="a name in it has more than"):
+        elf.read_object((tmp_path / "pool.o").read_bytes())
+    many = "".join(f"int MPI_{n}(void) {{ return {n}; }}\n" for n in range(300))
+    assert len(findings(tmp_path / "many", many)) == 20
