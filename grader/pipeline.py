@@ -30,6 +30,8 @@ from grader.score import (
 
 PROGRAMS, REAPER, CACHE = "/lab", "/lab-reaper", "/cache"  # as a student's program sees them
 
+LONGEST = 4000  # characters of a message
+
 Progress = Callable[[Test, Verdict], None]
 
 
@@ -91,7 +93,7 @@ def grade_submission(
     folders = make_folders(folder, uid)
     built, failure = build_and_screen(machine, submission, given, folders, uid)
     if failure is not None:
-        verdicts = all_failed(submission.lab, failure.cause, failure.message)
+        verdicts = all_failed(submission.lab, failure.cause, shortened(failure.message))
     else:
         job = job_for(machine, submission, given, marking.seed, folders, uid)
         doubt = SecondLook(machine, submission, given, marking.seed, folders, uid, job)
@@ -182,6 +184,11 @@ def failure_of(machine: Machine, given: Given, place: Place, built: Built) -> Fa
     if not good:
         return Failure("environment", built.message)
     return Failure("resource" if built.cause == "resource" else "compile", built.message)
+
+
+def shortened(message: str, longest: int = LONGEST) -> str:
+    """A message that is told for every test, and may quote what the submission made up."""
+    return message if len(message) <= longest else message[:longest] + " ..."
 
 
 def screen_all(machine: Machine, given: Given, place: Place) -> list[screen.Finding]:
@@ -349,7 +356,7 @@ def flags_of(submission: Submission, verdicts: tuple[Verdict, ...]) -> tuple[str
 
 
 def flags_of_failure(failure: Failure) -> tuple[str, ...]:
-    first = failure.message.splitlines()[0]
+    first = shortened(failure.message.splitlines()[0], 500)
     return (
         (f"{failure.cause}, not run: {first}",)
         if failure.cause in ("resource", "tamper", "method")
