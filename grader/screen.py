@@ -164,6 +164,7 @@ def screen(
         return position(parsed, object_file, source.name, text, symbol, tools)
 
     findings = chain(
+        checks_taken_away(source.name, text),
         refused_calls(parsed, lab.refuse, flavour, place),
         reserved_definitions(parsed, place),
         indirect_functions(parsed, source.name),
@@ -319,6 +320,22 @@ def listed_line(listing: str, at: int) -> str:
     """The source line of a place in the output of objdump -dl, as " line 12"."""
     lines = re.findall(r"^/\S*:(\d+)(?: \(discriminator \d+\))?$", listing[:at], re.MULTILINE)
     return f" line {lines[-1]}" if lines else ""
+
+
+SPACE = r"(?:\s|/\*.*?\*/)*"
+CHECKS = re.compile(
+    rf"(?:#|%:){SPACE}(?:define|undef){SPACE}\w*(?:no_sanitize|no_address_safety|sanitizer_instr)",
+    re.DOTALL,
+)
+
+
+def checks_taken_away(source: str, text: str) -> Iterator[Finding]:
+    """Directives that give the attribute no_sanitize its meaning back, which lab.mk has taken from it.
+
+    The one rule on the text: the object does not show which function was to be checked."""
+    if CHECKS.search(re.sub(r"\\\s*\n", "", text)):
+        words = f"{source} gives the attribute no_sanitize another meaning"
+        yield Finding("tamper", f"{words}. Leave this directive out: every function is checked.")
 
 
 # ---- where it stands ----
