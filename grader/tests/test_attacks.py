@@ -228,7 +228,7 @@ def aftermath() -> Iterator[Aftermath]:
         }
         labs = ",".join(name[:2] for name in LABS)
         words = [sys.executable, "-m", "grader", "grade", str(site.classroom)]
-        words += ["--out", str(site.out), "--labs", labs]
+        words += ["--out", str(site.out), "--labs", labs, "--jobs", "3"]
         began = time.monotonic()
         done = subprocess.run(
             words, cwd=site.repo, env=env, capture_output=True, timeout=LONGEST, check=False
@@ -239,6 +239,7 @@ def aftermath() -> Iterator[Aftermath]:
         changed = [path for path in {*before, *after} if before.get(path) != after.get(path)]
         said = (done.stdout + done.stderr).decode(errors="replace")
         results = read_results(site)
+        print_slowest(results)
         yield Aftermath(done.returncode, said, seconds, results, changed, left, strange_files(site))
 
 
@@ -248,6 +249,13 @@ def read_results(site: Site) -> dict[tuple[str, str], dict[str, Any]]:
         result = json.loads(file.read_bytes())
         found[result["student"], result["lab"]] = result
     return found
+
+
+def print_slowest(results: Mapping[tuple[str, str], dict[str, Any]]) -> None:
+    """Shown by pytest -s: what the time goes into."""
+    slowest = sorted(results.items(), key=lambda item: -item[1]["seconds"])
+    for (student, lab), result in slowest[:25]:
+        print(f"{result['seconds']:6.1f} s  {ascii(student)} {lab}")
 
 
 # ---- single results ----
