@@ -253,7 +253,7 @@ def read_results(site: Site) -> dict[tuple[str, str], dict[str, Any]]:
 
 def print_slowest(results: Mapping[tuple[str, str], dict[str, Any]]) -> None:
     """Shown by pytest -s: what the time goes into."""
-    slowest = sorted(results.items(), key=lambda item: -item[1]["seconds"])
+    slowest = sorted(results.items(), key=lambda item: -float(item[1]["seconds"]))
     for (student, lab), result in slowest[:25]:
         print(f"{result['seconds']:6.1f} s  {ascii(student)} {lab}")
 
