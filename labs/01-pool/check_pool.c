@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "proc.h"
 #include "suite.h"
@@ -489,7 +490,13 @@ static bool take_census(struct witness *w, size_t index)
     if (e->kind == 'p' && e->value >= POINT_BEFORE && e->value <= POINT_DESTROYED) {
         c->seen[e->value] = true;
         c->descriptors[e->value] = proc_descriptors(e->pid);
-        proc_children(e->pid, &c->living[e->value], &c->zombies[e->value]);
+        /* Workers that nobody waited for may still be about to end: they are the more zombies in a moment. */
+        for (int look = 0; look < 100; look++) {
+            proc_children(e->pid, &c->living[e->value], &c->zombies[e->value]);
+            if (e->value != POINT_DESTROYED || c->living[e->value] == 0)
+                break;
+            usleep(5000);
+        }
     }
     return true;
 }
