@@ -130,7 +130,10 @@ def grade_tasks(
         return []
     given = build_all(course, machine, tasks, folder)
     jobs = min(order.jobs, len(tasks))
-    with claimed_uids(jobs) as uids, terminal.class_progress(console, len(tasks)) as progress:
+    with (
+        claimed_uids(jobs, machine.sandbox.kind) as uids,
+        terminal.class_progress(console, len(tasks)) as progress,
+    ):
         free: SimpleQueue[int | None] = SimpleQueue()
         for uid in uids:
             free.put(uid)

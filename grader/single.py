@@ -116,8 +116,7 @@ def run(
     submission = intake.take_one(order.lab, order.place, folder / "submission")
     marking = Marking(lab_sha256(course.root, order.lab), order.seed, again(order))
     show = partial(terminal.test_line, console) if console else None
-    with claimed_uids(1) as uids:
-        uid = uids[0] if machine.sandbox.kind == "bwrap" else None
+    with claimed_uids(1, machine.sandbox.kind) as (uid,):
         only = needed(order.lab, order.test)
         return grade_submission(
             machine, submission, given, marking, folder / "job", uid, only, show, order.speed

@@ -23,6 +23,7 @@ from grader.intake import Submission
 from grader.pipeline import Graded, Machine
 from grader.sandbox import NoSandbox, prepare, probe
 from grader.score import Verdict
+from grader.tests import bank
 from grader.tests.helpers import make_test, write_tree
 
 ROOT = default_root()
@@ -302,3 +303,14 @@ def test_a_grader_that_is_killed_leaves_whole_results_and_the_next_one_goes_on(
 
 def test_control_characters_never_reach_a_terminal() -> None:
     assert terminal.clean("a\x1b[2J\x9b\r\u202eb\n\tc") == "a?[2J???b\n\tc"
+
+
+def test_mpi_is_graded_without_the_sandbox_too(tmp_path: Path) -> None:
+    labs = course.read_course(ROOT)
+    (chosen,) = course.labs_by_number(labs, "4")
+    group, out = tmp_path / "class", tmp_path / "results"
+    bank.add_student(group, "Solver", chosen, bank.solution(chosen))
+    order = grade.Order(group, out, (chosen,), 2, 5, 5, "limits", speed=False)
+    assert grade.grade(labs, order, Console(file=io.StringIO())) == 0
+    facts = json.loads((out / "Solver" / f"{chosen.name}.json").read_text())
+    assert facts["score"] == facts["max_score"] > 0
