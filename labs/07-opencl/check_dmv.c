@@ -400,8 +400,11 @@ END_TEST
 
 /* ---- devices ---- */
 
-/* Where the tests want more devices than one: PoCL can show two, and oclgrind is a platform of its own. */
-static const char *const many_devices[] = {SETTINGS, "POCL_DEVICES=pthread basic", "OCL_ICD_VENDORS=vendors", NULL};
+/* Where the tests want more devices than one: PoCL can show two, and oclgrind is a platform of its own.
+   PoCL takes a device's memory from what is free when the program starts, up to this many GiB: two
+   programs are compared here, and what is free changes between them. */
+static const char *const many_devices[] = {SETTINGS, "POCL_DEVICES=pthread basic", "OCL_ICD_VENDORS=vendors",
+                                           "POCL_MEMORY_LIMIT=1", NULL};
 static const struct launch many = {.seconds = SECONDS, .env = many_devices};
 
 static void copy_vendor(const char *from, const char *name)
