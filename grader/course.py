@@ -33,7 +33,7 @@ LAB_KEYS = {
     "test",
 }
 TEST_KEYS = {"name", "about", "points", "needs", "hints", "measure"}
-MEASURE_KEYS = {"args", "inputs", "few", "band", "ranks", "env"}
+MEASURE_KEYS = {"args", "inputs", "result", "terms", "few", "band", "ranks", "env"}
 
 LAB_NAME = re.compile(r"\d\d-[a-z0-9][a-z0-9-]*")
 IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -67,7 +67,9 @@ class Measure:
     """How a test of speed is timed, by the measure stage and not by the suite."""
 
     args: tuple[str, ...]  # of the program; {times} is how often it does the work
-    inputs: Mapping[str, tuple[Any, ...]]  # file: (numpy type, dimensions ...), filled at random
+    inputs: Mapping[str, tuple[Any, ...]]  # file: (numpy type, dimensions ...), random in [0, 1)
+    result: str  # the file that the program writes: the sum of all results
+    terms: int  # products or numbers that are added up for one number of a result
     few: int  # the smallest {times}: its run is start-up
     band: float  # full points up to so many times the reference solution's time
     ranks: int  # > 0: under mpirun
@@ -284,6 +286,8 @@ def read_measure(where: str, table: Any) -> Measure:
     return Measure(
         args=args,
         inputs={name: tuple(kind) for name, kind in inputs.items()},
+        result=text(where, table, "result"),
+        terms=int(table.get("terms", 1)),
         few=int(table.get("few", 1)),
         band=float(table.get("band", 1.25)),
         ranks=int(table.get("ranks", 0)),

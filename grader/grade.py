@@ -8,7 +8,7 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Event
@@ -18,12 +18,13 @@ from rich.console import Console
 from grader import intake, report, terminal
 from grader.build import BuildBroken, Given, build_given
 from grader.course import Course, Lab, lab_sha256
+from grader.folders import remove_tree
 from grader.intake import Class, Student, Submission
 from grader.names import true_name
-from grader.pipeline import Graded, Machine, grade_submission, remove_tree
+from grader.pipeline import Graded, Machine, grade_submission
 from grader.process import Stopped
 from grader.sandbox import claimed_uids, probe
-from grader.score import Marking, Result, none_run
+from grader.score import Marking, Result, none_run, with_earlier_speed
 from grader.workplace import build_folder, locked, make_machine, temporary_folder
 
 
@@ -47,6 +48,7 @@ class Task:
 
     submission: Submission
     marking: Marking
+    earlier: Result | None = None  # of the same student and lab, which does not hold any more
 
 
 def grade(course: Course, order: Order, console: Console) -> int:
@@ -96,7 +98,8 @@ def sort_out(
             ):
                 kept.append(earlier)
             else:
-                tasks.append(Task(submission, marking(order, student, submission, hashes[name])))
+                rules = marking(order, student, submission, hashes[name])
+                tasks.append(Task(submission, rules, earlier))
     return tasks, kept
 
 
@@ -208,7 +211,11 @@ def one(
         parts = given[submission.lab.name]
         if isinstance(parts, BuildBroken):
             raise parts
-        return grade_submission(machine, submission, parts, task.marking, folder, uid, speed=speed)
+        graded = grade_submission(
+            machine, submission, parts, task.marking, folder, uid, speed=speed
+        )
+        result = with_earlier_speed(graded.result, task.earlier, submission.lab)
+        return replace(graded, result=result)
     except Stopped:
         raise
     except Exception as error:

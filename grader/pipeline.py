@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from grader import build, intake, sandbox, screen
 from grader.build import Built, Given, Place
 from grader.check import Job, check, run_test
 from grader.course import Measure, Test
+from grader.folders import Folders, make_folders, remove_tree
 from grader.intake import Submission
 from grader.measure import Bench, measure
 from grader.sandbox import Bind, Sandbox
@@ -50,17 +50,6 @@ class Graded:
 
     result: Result
     staff_log: str
-
-
-@dataclass(frozen=True)
-class Folders:
-    """The folders of one job; all go when it ends."""
-
-    top: Path
-    out: Path
-    work: Path
-    cache: Path
-    logs: Path
 
 
 @dataclass(frozen=True)
@@ -122,27 +111,6 @@ def spread(
         ran.get(test.name, Verdict("skipped", None, "not asked for"))
         for test in submission.lab.tests
     )
-
-
-# ---- folders ----
-
-
-def make_folders(top: Path, uid: int | None) -> Folders:
-    folders = Folders(top, top / "out", top / "work", top / "cache", top / "logs")
-    for folder in (folders.out, folders.work, folders.cache, folders.logs):
-        folder.mkdir(parents=True)
-    for folder in (folders.out, folders.cache):
-        sandbox.give(folder, uid)
-    return folders
-
-
-def remove_tree(folder: Path) -> None:
-    """Removes what a student's program may have filled: also what is unreadable or very deep."""
-    if subprocess.run(
-        ["rm", "-rf", "--one-file-system", "--", folder], stderr=subprocess.DEVNULL
-    ).returncode:
-        subprocess.run(["chmod", "-R", "u+rwX", "--", folder], stderr=subprocess.DEVNULL)
-        subprocess.run(["rm", "-rf", "--one-file-system", "--", folder], stderr=subprocess.DEVNULL)
 
 
 # ---- build and screen ----

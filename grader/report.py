@@ -13,8 +13,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from grader.course import Lab, Trouble, whole
-from grader.score import SCHEMA, Result, TestResult
+from grader.course import Lab, Trouble
+from grader.score import SCHEMA, Result, TestResult, mark, total
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 TEMPORARY = ".tmp-"
@@ -165,10 +165,11 @@ def cell(value: str) -> str:
     return "'" + value if value.lstrip(" ").startswith(FORMULA_STARTS) else value
 
 
-def mark(result: Result | None) -> str:
+def mark_text(result: Result | None, lab: Lab) -> str:
     if result is None:
         return ""
-    return result.status if result.score is None else f"{result.score:g}"
+    found = mark(result, lab)
+    return result.status if found is None else f"{found:g}"
 
 
 def grades_csv(rows: dict[str, dict[str, Result]], labs: Sequence[Lab]) -> str:
@@ -178,14 +179,10 @@ def grades_csv(rows: dict[str, dict[str, Result]], labs: Sequence[Lab]) -> str:
     table.writerow(["student", *(lab.name for lab in labs), "total"])
     for student, results in sorted(rows.items()):
         found = [results.get(lab.name) for lab in labs]
-        table.writerow([cell(student), *map(mark, found), total(found)])
+        sum_of_all = total(found, labs)
+        last = "" if sum_of_all is None else f"{sum_of_all:g}"
+        table.writerow([cell(student), *map(mark_text, found, labs), last])
     return text.getvalue()
-
-
-def total(results: Sequence[Result | None]) -> str:
-    if any(result is not None and result.score is None for result in results):
-        return ""
-    return f"{whole(sum(result.score or 0 for result in results if result is not None)):g}"
 
 
 def collect(out: Path, labs: Sequence[Lab]) -> dict[str, dict[str, Result]]:

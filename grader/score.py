@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from grader.course import Lab, Test, whole
 from grader.intake import Submission
@@ -158,6 +158,64 @@ def none_run(submission: Submission, marking: Marking, status: str, why: str) ->
         build_ok=False,
         build_log=why,
         tests=tests,
+    )
+
+
+# ---- speed: points that count only where they could be measured ----
+
+
+def mark(result: Result, lab: Lab) -> float | None:
+    """The score out of all points of the lab: a test that was not measured weighs neither way."""
+    if result.score is None or not result.max_score:
+        return result.score
+    return whole(round(result.score * lab.max_score / result.max_score, 2))
+
+
+def total(results: Sequence[Result | None], labs: Sequence[Lab]) -> float | None:
+    """The sum of a student's marks; None while one is open. results[i] is of labs[i], None: not asked for."""
+    marks = [mark(result, lab) for result, lab in zip(results, labs) if result is not None]
+    return whole(sum(found for found in marks if found is not None)) if None not in marks else None
+
+
+def with_earlier_speed(result: Result, earlier: Result | None, lab: Lab) -> Result:
+    """The result of a regrade with the points for speed that the same files had earned before: what
+    was fast enough once is fast enough, and a noisier hour takes nothing away."""
+    if earlier is None or earlier.submission_sha256 != result.submission_sha256:
+        return result
+    timed = {test.name: test for test in lab.tests if test.measure is not None}
+    passed = {test.name: test for test in earlier.tests if test.status == "pass"}
+    tests = tuple(
+        kept_speed(test, passed[test.name], timed[test.name])
+        if test.name in timed and test.name in passed and is_about_time(test)
+        else test
+        for test in result.tests
+    )
+    if result.score is None or tests == result.tests:
+        return result
+    return replace(
+        result,
+        tests=tests,
+        score=whole(sum(test.points for test in tests)),
+        max_score=whole(sum(test.max_points for test in tests)),
+    )
+
+
+def is_about_time(test: TestResult) -> bool:
+    """Was it lost, or left out, only for what the clock said?"""
+    return test.cause == "slow" or (test.status == "skipped" and test.max_points == 0)
+
+
+def kept_speed(now: TestResult, then: TestResult, test: Test) -> TestResult:
+    said = "kept from an earlier grading of the same files: "
+    message = said + then.message.removeprefix(said)
+    return replace(
+        now,
+        points=test.points,
+        max_points=test.points,
+        status="pass",
+        cause=None,
+        message=message,
+        hint="",
     )
 
 

@@ -19,10 +19,15 @@ from rich.table import Table
 from rich.text import Text
 
 from grader.course import Lab, Test
-from grader.score import Result, TestResult, Verdict
+from grader.score import Result, TestResult, Verdict, mark, total
 
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-MARKS = {"pass": ("pass", "green"), "fail": ("FAIL", "red"), "skipped": ("skip", "yellow")}
+MARKS = {
+    "pass": ("pass", "green"),
+    "fail": ("FAIL", "red"),
+    "skipped": ("skip", "yellow"),
+    "unmeasured": ("----", "yellow"),
+}
 CAUSE_WORDS = {
     "compile": "does not compile",
     "link": "cannot be linked",
@@ -118,27 +123,29 @@ def class_table(rows: Mapping[str, Mapping[str, Result]], labs: Sequence[Lab]) -
     table.add_column(f"total\nof {sum(lab.max_score for lab in labs):g}", justify="right")
     for student, results in sorted(rows.items()):
         found = [results.get(lab.name) for lab in labs]
-        table.add_row(Text(clean(student)), *map(cell, found), total_cell(found))
+        table.add_row(Text(clean(student)), *map(cell, found, labs), total_cell(found, labs))
     return table
 
 
-def cell(result: Result | None) -> Text:
+def cell(result: Result | None, lab: Lab) -> Text:
     if result is None:
         return Text("")
-    if result.score is None:
+    found = mark(result, lab)
+    if found is None:
         return Text("ungradable", style="bold magenta")
     if result.status == "missing":
         return Text("missing", style="dim")
     style = (
         "green" if result.score == result.max_score else "red" if result.score == 0 else "yellow"
     )
-    return Text(f"{result.score:g}", style=style)
+    return Text(f"{found:g}", style=style)
 
 
-def total_cell(results: Sequence[Result | None]) -> Text:
-    if any(result is not None and result.score is None for result in results):
+def total_cell(results: Sequence[Result | None], labs: Sequence[Lab]) -> Text:
+    found = total(results, labs)
+    if found is None:
         return Text("open", style="bold magenta")
-    return Text(f"{sum(result.score or 0 for result in results if result):g}", style="bold")
+    return Text(f"{found:g}", style="bold")
 
 
 def remarks(results: Sequence[Result]) -> Iterator[str]:
@@ -167,6 +174,8 @@ def test_line(console: Console, test: Test, verdict: Verdict) -> None:
     line.append(f"{earned:g}/{test.points:g}  ".rjust(8), style="")
     line.append(f"{test.name}: {test.about}", style="")
     console.print(line)
+    if test.measure is not None and verdict.status in ("pass", "unmeasured"):
+        say(console, " " * 16 + verdict.message, "dim")
 
 
 def submission_report(

@@ -12,7 +12,8 @@ from pathlib import Path
 from threading import Event
 
 from grader import sandbox
-from grader.pipeline import Machine, remove_tree
+from grader.folders import remove_tree
+from grader.pipeline import Machine
 
 PREFIX = "parallel-labs-grader-"
 

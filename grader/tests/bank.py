@@ -4,6 +4,7 @@ wrong/<lab>/<name>.toml   a mistake that students make: edits of the reference s
                           its own), the tests that it loses with their causes, and words that the
                           message of the first lost test must contain
                           (chance: further ones that depend on who is faster)
+slow/<lab>/<name>.toml    the same for what is right, but slower than the band of the test of speed
 right/<lab>/<name>/       a correct solution written in another way, the submitted files themselves
 """
 
@@ -37,8 +38,8 @@ class Mistake:
     files: Mapping[str, str]  # name: content
 
 
-def mistakes(lab: Lab) -> list[Mistake]:
-    return [read_mistake(lab, file) for file in sorted((HERE / "wrong" / lab.name).glob("*.toml"))]
+def mistakes(lab: Lab, kind: str = "wrong") -> list[Mistake]:
+    return [read_mistake(lab, file) for file in sorted((HERE / kind / lab.name).glob("*.toml"))]
 
 
 def read_mistake(lab: Lab, file: Path) -> Mistake:

@@ -1,16 +1,21 @@
 """The mark for speed: what is decided from times. The times here are simulated, with the noise that
-was measured on such machines; the real programs are timed by `make test-long`."""
+was measured on such machines. At the end real programs are timed: what is right but slow, what does
+not do its work, and the solution (grader/tests/trials.py does it many times)."""
 
 from __future__ import annotations
 
+import json
 import random
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from grader import measure, turns
 from grader.check import Job
-from grader.course import Measure, Test, read_course
+from grader.course import Lab, Measure, Test, read_course
 from grader.tests import bank
 
 LAB = read_course(bank.ROOT).labs[0]
@@ -25,7 +30,7 @@ def job(name: str) -> Job:
 
 
 def bench() -> measure.Bench:
-    plan = Measure(("{times}",), {}, 1, 1.25, 0, ())
+    plan = Measure(("{times}",), {}, "y.npy", 1, 1, 1.25, 0, ())
     test = Test("speed", "fast", 5, (), ("a", "b", "c"), plan)
     return measure.Bench(test, plan, job("student"), job("reference"))
 
@@ -38,7 +43,7 @@ class Machine:
         self.slower, self.spread, self.spikes = slower, spread, spikes
         self.runs = 0
 
-    def __call__(self, which: Job, whose: str, times: int) -> float:
+    def __call__(self, which: Job, whose: str, times: int, number: int) -> float:
         self.runs += 1
         factor = self.slower if which.work.name == "student" else 1.0
         noise = self.random.lognormvariate(0, self.spread)
@@ -79,7 +84,7 @@ def test_work_is_long_enough_and_start_up_is_subtracted() -> None:
     machine = Machine(1, 1.0, 0.0, 0.0)
     times = measure.calibrate(bench(), machine)
     assert times * 1e-3 >= measure.ENOUGH_SECONDS
-    took = measure.work(bench(), job("student"), "the submission", times, machine)
+    took = measure.work(bench(), job("student"), "the submission", times, 0, machine)
     assert took == pytest.approx((times - 1) * 1e-3, rel=0.3)
 
 
@@ -101,7 +106,7 @@ def test_interval_holds_the_median_as_often_as_it_says() -> None:
 
 def test_a_run_that_breaks_is_the_submissions_or_nobodys_fault() -> None:
     def breaks(whose_job: str) -> measure.Timer:
-        def timer(which: Job, whose: str, times: int) -> float:
+        def timer(which: Job, whose: str, times: int, number: int) -> float:
             if which.work.name == whose_job:
                 raise measure.NotRun(whose, "ended with exit status 1")
             return times * 1e-3
@@ -144,3 +149,48 @@ def test_whoever_measures_is_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     begin, end = told.index("alone"), told.index("no longer alone")
     assert end == begin + 1
     assert told[:begin].count("check begins") == told[:begin].count("check ends")
+
+
+# ---- real programs ----
+
+TIMED = [lab for lab in read_course(bank.ROOT).labs if any(test.measure for test in lab.tests)]
+SLOW = [(lab, slow) for lab in TIMED for slow in bank.mistakes(lab, "slow")]
+
+
+def by_name(value: Any) -> str:
+    return str(value.name)
+
+
+def speed_test_of(lab: Lab, files: Path) -> dict[str, Any]:
+    """What becomes of the lab's test of speed, and of those that it needs."""
+    (name,) = [test.name for test in lab.tests if test.measure]
+    words = [sys.executable, "-m", "grader", "check", lab.name, str(files), "--test", name]
+    told = subprocess.run([*words, "--json"], cwd=bank.ROOT, capture_output=True, check=False)
+    result = json.loads(told.stdout)
+    others = [test for test in result["tests"] if test["name"] != name]
+    assert all(test["status"] != "fail" for test in others), others
+    found: dict[str, Any] = next(test for test in result["tests"] if test["name"] == name)
+    return found
+
+
+def is_not_measured(test: dict[str, Any]) -> bool:
+    return (test["status"], test["max_points"]) == ("skipped", 0)
+
+
+@pytest.mark.parametrize("lab", TIMED, ids=by_name)
+def test_the_solution_is_fast_enough(lab: Lab) -> None:
+    test = speed_test_of(lab, bank.solution(lab))
+    assert test["status"] == "pass" or is_not_measured(test), test
+
+
+@pytest.mark.parametrize("lab, slow", SLOW, ids=by_name)
+def test_what_is_slow_loses_the_points_for_speed(
+    lab: Lab, slow: bank.Mistake, tmp_path: Path
+) -> None:
+    bank.add_student(tmp_path, slow.name, lab, slow.files)
+    test = speed_test_of(lab, tmp_path / slow.name / lab.name)
+    causes = next(iter(slow.loses.values()))
+    if not (is_not_measured(test) and causes == {"slow"}):
+        assert test["status"] == "fail" and test["cause"] in causes, test
+    for words in slow.says:
+        assert words in test["message"], test

@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
-from grader.score import Verdict, all_failed, graded, none_run, skipped, waits_for
+from dataclasses import replace
+
+from grader.course import Measure
+from grader.score import (
+    Result,
+    Verdict,
+    all_failed,
+    graded,
+    mark,
+    none_run,
+    skipped,
+    total,
+    waits_for,
+    with_earlier_speed,
+)
 from grader.tests.helpers import make_lab, make_marking, make_submission, make_test
 
 LAB = make_lab()
@@ -58,3 +72,47 @@ def test_halves_stay_halves_and_whole_points_look_whole() -> None:
     both = graded(make_submission(lab), make_marking(), (PASS, PASS), 1, (), "")
     assert one.score == 0.5
     assert repr(both.score) == "2"
+
+
+# ---- speed ----
+
+PLAN = Measure(("{times}",), {}, "y.npy", 1, 1, 1.25, 0, ())
+TIMED = make_lab(tests=(make_test("values", 15), replace(make_test("speed", 5), measure=PLAN)))
+NOISE = Verdict("unmeasured", None, "not measured, the machine is too noisy")
+SLOW = Verdict("fail", "slow", "it takes 2.00 times as long")
+
+
+def timed(values: Verdict, speed: Verdict) -> Result:
+    return graded(make_submission(TIMED), make_marking(), (values, speed), 1, (), "")
+
+
+def test_what_was_not_measured_weighs_neither_way_in_the_mark() -> None:
+    full, half = timed(PASS, NOISE), timed(Verdict("fail", "exit"), NOISE)
+    assert (full.score, full.max_score, mark(full, TIMED)) == (15, 15, 20)
+    assert (half.score, mark(half, TIMED)) == (0, 0)
+    assert mark(timed(PASS, SLOW), TIMED) == 15
+    assert total((full, None, timed(PASS, SLOW)), (TIMED, TIMED, TIMED)) == 35
+    open_one = none_run(make_submission(TIMED), make_marking(), "ungradable", "twice")
+    assert total((full, open_one), (TIMED, TIMED)) is None
+
+
+def test_a_regrade_never_takes_a_speed_point_away() -> None:
+    before = timed(PASS, Verdict("pass", None, "it takes 1.00 times as long"))
+    for now in (SLOW, NOISE):
+        kept = with_earlier_speed(timed(PASS, now), before, TIMED)
+        assert (kept.score, kept.max_score, kept.tests[1].status) == (20, 20, "pass")
+        assert kept.tests[1].message == (
+            "kept from an earlier grading of the same files: it takes 1.00 times as long"
+        )
+        assert with_earlier_speed(timed(PASS, now), kept, TIMED).tests[1] == kept.tests[1]
+
+
+def test_a_regrade_takes_away_what_was_lost_for_another_reason() -> None:
+    before = timed(PASS, PASS)
+    wrong = timed(PASS, Verdict("fail", "wrong_value", "the program did not do all of the work"))
+    waits = timed(Verdict("fail", "exit"), skipped("values"))
+    assert with_earlier_speed(wrong, before, TIMED) == wrong
+    assert with_earlier_speed(waits, before, TIMED) == waits
+    slow = timed(PASS, SLOW)
+    assert with_earlier_speed(slow, None, TIMED) == slow
+    assert with_earlier_speed(slow, replace(before, submission_sha256="other"), TIMED) == slow

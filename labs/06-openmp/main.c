@@ -41,6 +41,7 @@ static const char usage[] = "usage: threads                                     
                             "  -w N        calls before them, whose results are not kept (0)\n"
                             "  -f V        what stands in y before each call, a number or nan (0)\n"
                             "  -p          all cases at the same time, each in a thread of a parallel region\n"
+                            "  -S N        for a test of speed: N calls, x moves on before each; kept is their sum\n"
                             "  -g          A, a or ids is closed: a suite sees which thread touches it where\n"
                             "example: threads -t 1,2,4 matvec A.npy x.npy y.npy\n";
 
@@ -54,7 +55,7 @@ enum { MAX_SIZES = 16, MAX_CALLS = 1 << 20, GUARD = 8, EXIT_MEMORY = 3 };
 
 static struct {
     int sizes[MAX_SIZES], size_count; /* of teams; 0 stands for OpenMP's own choice */
-    int calls, warm_calls;
+    int calls, warm_calls, speed_calls;
     double before;
     bool together, gate;
 } options = {.size_count = 1, .calls = 1};
@@ -148,6 +149,31 @@ static void call_once(struct job *job, size_t number)
         call_matvec(job, result);
 }
 
+/* What a test of speed times: products that cannot be left out. No two of them have the
+   same x, and each result is part of the sum. */
+static void call_for_speed(struct job *job)
+{
+    double *x = job->x.data, *y = malloc((job->items + 1) * sizeof *y);
+    const double *x_before = job->x_copy;
+    size_t cols = job->x.count;
+    if (!y) {
+        job->fault = "no memory for y";
+        return;
+    }
+    for (size_t k = 1; k <= (size_t)options.speed_calls; k++) {
+        for (size_t j = 0; j < cols; j++)
+            x[j] = x_before[(j + k) % cols];
+        for (size_t i = 0; i < job->items; i++)
+            y[i] = NAN;
+        matvec_omp(job->a.data, job->a.shape[0], cols, x, y);
+        for (size_t i = 0; i < job->items; i++)
+            job->results[i] += y[i];
+    }
+    for (size_t j = 0; j < cols; j++)
+        x[j] = x_before[j];
+    free(y);
+}
+
 static void call_often(struct job *job, int size_index)
 {
     size_t first = (size_t)size_index * (size_t)options.calls;
@@ -161,6 +187,10 @@ static void call_often(struct job *job, int size_index)
 
 static void run_jobs(struct job *jobs, int count)
 {
+    if (options.speed_calls > 0) {
+        call_for_speed(&jobs[0]);
+        return;
+    }
     for (int s = 0; s < options.size_count; s++) {
         if (options.together) {
 #pragma omp parallel num_threads(count)
@@ -378,7 +408,7 @@ static bool read_sizes(const char *list)
 static bool read_options(int argc, char **argv)
 {
     bool good = true;
-    for (int c; (c = getopt(argc, argv, "t:r:w:f:pg")) != -1;) {
+    for (int c; (c = getopt(argc, argv, "t:r:w:f:S:pg")) != -1;) {
         switch (c) {
         case 't':
             good = good && read_sizes(optarg);
@@ -391,6 +421,10 @@ static bool read_options(int argc, char **argv)
             break;
         case 'f':
             options.before = strtod(optarg, NULL);
+            break;
+        case 'S':
+            options.speed_calls = atoi(optarg);
+            good = good && options.speed_calls > 0;
             break;
         case 'p':
             options.together = true;
@@ -419,7 +453,8 @@ int main(int argc, char **argv)
     }
     for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
         int words = argc - optind - 1, count = words / kinds[k].words;
-        bool fits = count > 0 && words % kinds[k].words == 0 && (count == 1 || !options.gate);
+        bool alone = options.gate || options.speed_calls > 0, speed_fits = options.speed_calls == 0 || k == MATVEC;
+        bool fits = count > 0 && words % kinds[k].words == 0 && (count == 1 || !alone) && speed_fits;
         if (strcmp(argv[optind], kinds[k].name) == 0 && fits)
             return run_cases((enum kind)k, argv + optind + 1, count);
     }
