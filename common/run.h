@@ -4,7 +4,8 @@
    Between the suite and the program stands the reaper (reaper.c), and around
    the reaper the grader's sandbox, whose words come in the file LAB_LAUNCH.
    Environment: LAB_PROGRAMS (folder of <flavour>/<program>), LAB_REAPER,
-   LAB_LAUNCH, LAB_UID, LAB_MEMORY_MB, LAB_PROCESSES; suite.c sets what is missing. */
+   LAB_LAUNCH, LAB_UID, LAB_MEMORY_MB, LAB_PROCESSES; suite.c sets what is missing.
+   LAB_RECORD, if it is set, is a file to which every run adds all that it wrote. */
 #ifndef RUN_H
 #define RUN_H
 
@@ -40,6 +41,7 @@ struct run {
 
 #define RUN_OUTPUT_LIMIT (16u << 20) /* bytes of each stream before the run is ended */
 #define RUN_OUTPUT_KEPT (64u << 10)  /* bytes kept: first and last half */
+#define RUN_RECORDED (1u << 20)      /* bytes of each stream that go into the record, about */
 
 #define ARGS(...) ((const char *const[]){__VA_ARGS__ __VA_OPT__(, ) NULL})
 

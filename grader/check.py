@@ -103,6 +103,11 @@ def run_suite(job: Job, test: Test, stop: Event | None) -> Verdict:
     return found
 
 
+def record_of(job: Job, test: Test) -> Path:
+    """Where the suite keeps all that the program wrote in this test, for staff."""
+    return job.logs / f"{test.name}.record"
+
+
 def environment(job: Job, test: Test, log: Path) -> dict[str, str]:
     """What the suite is told. Nothing of the caller's environment, which may hold CK_FORK and the like."""
     limits = job.lab.limits
@@ -116,6 +121,7 @@ def environment(job: Job, test: Test, log: Path) -> dict[str, str]:
         "LAB_WORK": str(job.work),
         "LAB_SUBMISSION": str(job.submission),
         "LAB_SEED": str(job.seed),
+        "LAB_RECORD": str(record_of(job, test)),
         "LAB_MEMORY_MB": str(limits.memory_mb),
         "LAB_PROCESSES": str(limits.processes),
         "LAB_FILE_MB": str(limits.file_mb),

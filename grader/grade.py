@@ -245,11 +245,16 @@ def finish(order: Order, task: Task, graded: Graded, progress: terminal.Report) 
 
 
 def write(order: Order, disk: str, graded: Graded) -> Result:
-    """Leaves the result, and first the log for staff or none."""
+    """Leaves the result, and first what is for staff: a log, and what the program wrote, or none."""
+    lab = graded.result.lab
     if graded.staff_log:
-        report.write_staff_log(order.out, disk, graded.result.lab, graded.staff_log)
+        report.write_staff_log(order.out, disk, lab, graded.staff_log)
     else:
-        (order.out / disk / f"{graded.result.lab}.log").unlink(missing_ok=True)
+        (order.out / disk / f"{lab}.log").unlink(missing_ok=True)
+    if graded.record:
+        report.write_record(order.out, disk, lab, graded.record)
+    else:
+        (order.out / disk / f"{lab}.output").unlink(missing_ok=True)
     report.write_result(order.out, disk, graded.result)
     return graded.result
 

@@ -11,7 +11,7 @@ from threading import Event
 
 from grader import build, intake, sandbox, screen
 from grader.build import Built, Given, Place
-from grader.check import Job, check, run_test
+from grader.check import Job, check, record_of, run_test
 from grader.course import Measure, Test
 from grader.folders import Folders, make_folders, remove_tree
 from grader.intake import Submission
@@ -31,6 +31,7 @@ from grader.score import (
 PROGRAMS, REAPER, CACHE = "/lab", "/lab-reaper", "/cache"  # as a student's program sees them
 
 LONGEST = 4000  # characters of a message
+MOST_RECORDED = 2 << 20  # bytes of one test's output that are kept for staff
 
 Progress = Callable[[Test, Verdict], None]
 
@@ -50,6 +51,7 @@ class Graded:
 
     result: Result
     staff_log: str
+    record: bytes = b""  # all that the program wrote in the tests that failed
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,7 @@ def grade_submission(
     if submission.missing:
         return Graded(none_run(submission, marking, "missing", submission.missing), "")
     began = time.monotonic()
+    record = b""
     folders = make_folders(folder, uid)
     built, failure = build_and_screen(machine, submission, given, folders, uid)
     if failure is not None:
@@ -90,6 +93,7 @@ def grade_submission(
         suite = [test for test in tests if test.measure is None]
         verdicts = check(job, suite, machine.stop, done, doubt)
         verdicts = measured(doubt, tests, dict(zip((t.name for t in suite), verdicts)), done, speed)
+        record = record_of_failed(job, tests, verdicts)
     seconds = time.monotonic() - began
     if only:
         verdicts = spread(submission, only, verdicts)
@@ -97,7 +101,7 @@ def grade_submission(
     result = graded(
         submission, marking, verdicts, seconds, flags, built.log, build_ok=failure is None
     )
-    return Graded(result, staff_log(verdicts, built))
+    return Graded(result, staff_log(verdicts, built), record)
 
 
 def spread(
@@ -330,6 +334,19 @@ def flags_of_failure(failure: Failure) -> tuple[str, ...]:
         if failure.cause in ("resource", "tamper", "method")
         else ()
     )
+
+
+def record_of_failed(job: Job, tests: tuple[Test, ...], verdicts: tuple[Verdict, ...]) -> bytes:
+    """What the program wrote in the tests that failed, up to a bound: a person may want to read it."""
+    parts: list[bytes] = []
+    for test, verdict in zip(tests, verdicts, strict=True):
+        file = record_of(job, test)
+        if verdict.status == "fail" and file.exists():
+            with file.open("rb") as record:
+                content = record.read(MOST_RECORDED)
+            cut = b"\n[... cut ...]" if len(content) == MOST_RECORDED else b""
+            parts.append(b"== %s\n%s%s\n" % (test.name.encode(), content, cut))
+    return b"\n".join(parts)
 
 
 def staff_log(verdicts: tuple[Verdict, ...], built: Built) -> str:

@@ -122,6 +122,11 @@ def write_staff_log(out: Path, disk: str, lab: str, text: str) -> None:
     write_whole(out / disk / f"{lab}.log", text.encode("utf-8", "backslashreplace"))
 
 
+def write_record(out: Path, disk: str, lab: str, record: bytes) -> None:
+    """All that the program wrote in the tests that failed, as it wrote it: not for a terminal."""
+    write_whole(out / disk / f"{lab}.output", record)
+
+
 def read_result(path: Path) -> Result | None:
     """An earlier result; None where there is none, or none that is understood."""
     try:

@@ -102,6 +102,9 @@ def test_a_class_is_graded_and_a_second_run_keeps_what_is_done(tmp_path: Path) -
     assert result(out, "Skeleton")["score"] == 0 and result(out, "Skeleton")["build"]["ok"]
     assert result(out, "Missing")["score"] == 0 and result(out, "Twice")["score"] is None
     assert (out / "Twice/01-pool.log").exists()
+    record = (out / "Skeleton/01-pool.output").read_text()
+    assert record.startswith("== map_in_order\n$ ./pool -p 4") and "not implemented" in record
+    assert not (out / "Compiler/01-pool.output").exists()
     assert "README.txt" in said and "Twice" in said
     assert "Twice,ungradable," in (out / "grades.csv").read_text()
 
