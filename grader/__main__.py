@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import os
-import secrets
 import signal
 import subprocess
 import sys
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 
 MODULES = ("numpy", "rich", "jinja2")
 TRIED = "GRADER_PYTHON_TRIED"  # set when this interpreter was chosen, so that the search ends
-MAX_SEED = 1 << 31  # as in single.py, which needs modules that the start may lack
 
 Arguments = argparse.Namespace
 
@@ -98,7 +96,7 @@ def run_grade(arguments: Arguments, labs: Course) -> int:
         out=arguments.out,
         labs=course.labs_by_number(labs, arguments.labs),
         jobs=arguments.jobs,
-        seed=new_seed() if arguments.seed is None else arguments.seed,
+        seed=course.new_seed() if arguments.seed is None else arguments.seed,
         fixed_seed=arguments.seed,
         sandbox="bwrap" if arguments.sandbox == "auto" else "limits",
         speed=arguments.speed,
@@ -126,7 +124,7 @@ def run_check(arguments: Arguments, labs: Course) -> int:
     place = arguments.dir if arguments.dir is not None else lab.folder
     if not place.exists():
         raise CourseError(f"{place} is not there")
-    seed = new_seed() if arguments.seed is None else arguments.seed
+    seed = course.new_seed() if arguments.seed is None else arguments.seed
     order = single.Order(
         lab, place, arguments.test, seed, arguments.sandbox, arguments.json, arguments.speed
     )
@@ -360,13 +358,9 @@ def at_least_one(text: str) -> int:
 
 def seed_number(text: str) -> int:
     value = int(text)
-    if not 0 <= value < MAX_SEED:
-        raise argparse.ArgumentTypeError(f"must be between 0 and {MAX_SEED - 1}")
+    if not 0 <= value < course.MAX_SEED:
+        raise argparse.ArgumentTypeError(f"must be between 0 and {course.MAX_SEED - 1}")
     return value
-
-
-def new_seed() -> int:
-    return secrets.randbelow(MAX_SEED)
 
 
 def cores() -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import secrets
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
@@ -17,6 +18,7 @@ from typing import Any
 RUNTIMES = ("process", "mpi", "openmp", "opencl")
 FLAVOURS = ("plain", "asan", "tsan")
 HINTS = 3  # concept, call, near-code
+MAX_SEED = 1 << 31
 
 LAB_KEYS = {
     "number",
@@ -123,6 +125,11 @@ class Course:
 def whole(points: float) -> float:
     """2.0 as 2, so that sums of whole points look like whole points in JSON and tables."""
     return int(points) if points == int(points) else points
+
+
+def new_seed() -> int:
+    """A seed for the inputs of one grading, which nobody can foresee."""
+    return secrets.randbelow(MAX_SEED)
 
 
 def default_root() -> Path:

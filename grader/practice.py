@@ -16,7 +16,7 @@ from typing import Any
 from rich.console import Console
 
 from grader import report, single, terminal
-from grader.course import Course, CourseError, Lab
+from grader.course import Course, CourseError, Lab, new_seed
 from grader.single import last_file
 
 LEVELS = ("the concept", "the call", "nearly the code")
@@ -58,9 +58,7 @@ def checked(place: Place, console: Console) -> Found:
 
 
 def check_again(place: Place, console: Console) -> Found:
-    order = single.Order(
-        place.lab, place.folder, "", single.new_seed(), place.sandbox, False, False
-    )
+    order = single.Order(place.lab, place.folder, "", new_seed(), place.sandbox, False, False)
     graded = single.run_alone(place.course, order, console, show=False)
     found: Found = json.loads(report.to_json(graded.result))
     return found

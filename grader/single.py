@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import shlex
 import subprocess
 import sys
@@ -23,9 +22,6 @@ from grader.pipeline import Graded, Machine, grade_submission
 from grader.sandbox import NoSandbox, Sandbox, claimed_uids, probe
 from grader.score import Marking
 from grader.workplace import build_folder, locked, make_machine, temporary_folder
-
-
-MAX_SEED = 1 << 31
 
 
 @dataclass(frozen=True)
@@ -90,10 +86,6 @@ def sha256_now(lab: Lab, place: Path) -> str:
     """The hash of the files as they are now, as in a result; "" if they cannot be taken."""
     with tempfile.TemporaryDirectory() as folder:
         return intake.take_one(lab, place, Path(folder) / "submission").sha256
-
-
-def new_seed() -> int:
-    return secrets.randbelow(MAX_SEED)
 
 
 def boxed(machine: Machine, wanted: str) -> Machine:
