@@ -122,6 +122,22 @@ int proc_descriptors(pid_t pid)
     return n;
 }
 
+size_t proc_mapped_shared(pid_t pid)
+{
+    char path[64], line[1024];
+    snprintf(path, sizeof path, "/proc/%d/maps", (int)pid);
+    FILE *maps = fopen(path, "r");
+    if (!maps)
+        return 0;
+    size_t bytes = 0, from, to;
+    char mode[5];
+    while (fgets(line, sizeof line, maps)) /* a longer line's rest does not look like a mapping */
+        if (sscanf(line, "%zx-%zx %4s", &from, &to, mode) == 3 && mode[3] == 's')
+            bytes += to - from;
+    fclose(maps);
+    return bytes;
+}
+
 /* The state in /proc/PID/NAME, where NAME is "stat" or "task/TID/stat". */
 static bool read_state(pid_t pid, const char *name, char *state)
 {

@@ -31,6 +31,9 @@ size_t proc_share(pid_t pid);
 /* Open descriptors; -1 if the process is gone. */
 int proc_descriptors(pid_t pid);
 
+/* Bytes that it has mapped with MAP_SHARED; 0 if unknown. */
+size_t proc_mapped_shared(pid_t pid);
+
 /* Does any of its threads run, or wait for the disk? If not, it waits for somebody or something else. */
 bool proc_runs(pid_t pid);
 

@@ -3,7 +3,8 @@
 wrong/<lab>/<name>.toml   a mistake that students make: edits of the reference solution (or files of
                           its own), the tests that it loses with their causes, and words that the
                           message of the first lost test must contain
-                          (chance: further ones that depend on who is faster)
+                          (chance: further ones that depend on who is faster;
+                          base: the edits are of this one of right/<lab>/, not of the solution)
 slow/<lab>/<name>.toml    the same for what is right, but slower than the band of the test of speed
 right/<lab>/<name>/       a correct solution written in another way, the submitted files themselves
 """
@@ -20,7 +21,7 @@ from grader.course import Lab, Test
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
-KEYS = {"mistake", "loses", "chance", "says", "edit", "files"}
+KEYS = {"mistake", "loses", "chance", "says", "base", "edit", "files"}
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,8 @@ def read_mistake(lab: Lab, file: Path) -> Mistake:
     facts = tomllib.loads(file.read_text(encoding="utf-8"))
     if unknown := set(facts) - KEYS:
         raise ValueError(f"{file}: unknown keys {sorted(unknown)}")
-    files = {name: (solution(lab) / name).read_text(encoding="utf-8") for name in lab.submit}
+    base = HERE / "right" / lab.name / facts["base"] if "base" in facts else solution(lab)
+    files = {name: (base / name).read_text(encoding="utf-8") for name in lab.submit}
     for name, other in facts.get("files", {}).items():
         files[name] = (file.parent / other).read_text(encoding="utf-8")
     for edit in facts.get("edit", []):

@@ -55,7 +55,11 @@ ALL = ("01", "02", "03", "04", "05", "06", "07")
 NO_SEMICOLON = ("pool.c", "close(ends[1]);\n    pool->worker", "close(ends[1])\n    pool->worker")
 MISSPELT = ("views.c", "int balanced_map(", "int balance_map(")
 # recv says 0 when the parent has hung up; a worker that takes only -1 for the end asks again for ever.
-NEVER_ENDS = ("pool.c", "if (n <= 0)\n            return -1;", "if (n < 0)\n            return -1;")
+NEVER_ENDS = (
+    "pool.c",
+    "return n == 1 ? 0 : -1;\n}\n/* END TODO 1 */",
+    "return n >= 0 ? 0 : -1;\n}\n/* END TODO 1 */",
+)
 BAD_KERNEL = ("dmv.cl", "const ulong last = rows - 1;", "const ulong last = rows - 1")
 
 CLASS = (

@@ -125,10 +125,32 @@ START_TEST(odd_counts)
 }
 END_TEST
 
+/* So many tasks must have been run, in all processes together. */
+static void expect_runs(const struct run *r, size_t expected)
+{
+    struct npy runs = expect_array(r, "runs.npy", NPY_I8, 1, (size_t[]){1});
+    int64_t came = *(const int64_t *)runs.data;
+    if (came != (int64_t)expected)
+        fail_test(CAUSE_METHOD, r,
+                  "%zu tasks were given; %lld were run. Did two workers take the same chunk, or is the last one too "
+                  "long? Where workers take chunks themselves, one step has to both read the counter and raise it: "
+                  "atomic_fetch_add.",
+                  expected, (long long)came);
+    npy_free(&runs);
+}
+
 START_TEST(many_elements)
 {
-    map_and_check(&plain, 100000, "0");
-    map_and_check(&plain, 100000, "7");
+    size_t count = 100000;
+    struct run r;
+    map_and_check(&plain, count, "0");
+    int64_t *values = put_values(count);
+    run_program(&r, &plain, ARGS("-k", "7", "-r", "runs.npy", "in.npy", "out.npy"));
+    expect_success(&r);
+    expect_squares(&r, values, count);
+    expect_runs(&r, count);
+    run_free(&r);
+    free(values);
 }
 END_TEST
 
@@ -153,7 +175,8 @@ START_TEST(large_elements)
             if (result[i] != expected)
                 fail_test(CAUSE_WRONG_VALUE, &r,
                           "elements of 1 MiB: byte %zu of out[%zu] is %u, expected %u. A pipe or socket takes large "
-                          "elements in pieces: read and write until all is there.",
+                          "elements in pieces: read and write until all is there. Shared memory has to be large "
+                          "enough for all of them, and results must not lie on elements.",
                           column, row, result[i], expected);
         }
         npy_free(&out);
@@ -297,7 +320,7 @@ START_TEST(side_by_side)
     if (s.largest < 4)
         fail_test(CAUSE_METHOD, &r,
                   "8 sleeps on 4 workers: never more than %zu ran at the same time; expected 4. "
-                  "Send every worker its chunk before you wait for the first answer.",
+                  "Wake every worker, or send it its chunk, before you wait for the first answer.",
                   s.largest);
     expect_tasks(&r, &w, 8);
     expect_results_of_workers(&r, &w, NULL, 8);
@@ -319,7 +342,8 @@ START_TEST(free_worker_goes_on)
         if (w.events[i].time - w.events[i - 1].time > 0.9)
             fail_test(CAUSE_METHOD, &r,
                       "while one worker was busy with a long task the other one stood idle, although "
-                      "tasks were waiting. Give a worker its next chunk as soon as it has answered.");
+                      "tasks were waiting. A worker has to get, or take, its next chunk as soon as it has finished the "
+                      "last.");
     expect_tasks(&r, &w, 9);
     expect_results_of_workers(&r, &w, NULL, 9);
     run_free(&r);
@@ -353,6 +377,22 @@ END_TEST
 
 /* ---- a pool lives on ---- */
 
+/* Maps of 700, 3000 and 1200 elements. */
+static void map_larger_and_smaller(void)
+{
+    struct run r;
+    int64_t *values = put_values(3000);
+    run_program(&r, &plain,
+                ARGS("-m", "3", "-n", "700,3000,1200", "-k", "100", "-s", "status.npy", "in.npy", "out.npy"));
+    say_also("The three maps of this run have 700, 3000 and 1200 elements.");
+    expect_success(&r);
+    for (size_t m = 0; m < 3; m++)
+        expect_status(&r, 3, m, 0, 0);
+    expect_squares(&r, values, 3000);
+    run_free(&r);
+    free(values);
+}
+
 START_TEST(several_maps)
 {
     struct workers s = {.together = 4};
@@ -370,6 +410,7 @@ START_TEST(several_maps)
     run_free(&r);
     witness_free(&w);
     free(values);
+    map_larger_and_smaller();
 }
 END_TEST
 
@@ -400,6 +441,13 @@ START_TEST(failing_task)
     expect_status(&r, 2, 0, -1, EIO);
     expect_status(&r, 2, 1, -1, EIO);
     expect_squares(&r, values, 20);
+    run_free(&r);
+    /* The second map stops short of the element that fails. */
+    snprintf(failing, sizeof failing, "%lld", (long long)values[19]);
+    run_program(&r, &plain, ARGS("-m", "2", "-n", "20,10", "-f", failing, "-s", "status.npy", "in.npy", "out.npy"));
+    expect_success(&r);
+    expect_status(&r, 2, 0, -1, EIO);
+    expect_status(&r, 2, 1, 0, 0);
     run_free(&r);
     free(values);
 }
@@ -479,6 +527,7 @@ END_TEST
 
 struct census {
     int descriptors[3], living[3], zombies[3];
+    size_t shared[3]; /* bytes of shared memory */
     bool seen[3];
 };
 
@@ -490,6 +539,7 @@ static bool take_census(struct witness *w, size_t index)
     if (e->kind == 'p' && e->value >= POINT_BEFORE && e->value <= POINT_DESTROYED) {
         c->seen[e->value] = true;
         c->descriptors[e->value] = proc_descriptors(e->pid);
+        c->shared[e->value] = proc_mapped_shared(e->pid);
         /* Workers that nobody waited for may still be about to end: they are the more zombies in a moment. */
         for (int look = 0; look < 100; look++) {
             proc_children(e->pid, &c->living[e->value], &c->zombies[e->value]);
@@ -520,12 +570,17 @@ START_TEST(nothing_left)
         fail_test(CAUSE_HYGIENE, &r, "after pool_destroy %d worker%s still alive.", c.living[POINT_DESTROYED],
                   c.living[POINT_DESTROYED] == 1 ? " is" : "s are");
     int left = c.descriptors[POINT_DESTROYED] - c.descriptors[POINT_BEFORE];
-    if (left != 0)
-        fail_test(left > 0 ? CAUSE_LEAK : CAUSE_HYGIENE, &r,
-                  left > 0
-                      ? "after pool_destroy %d descriptors (pipes or sockets) more are open than before pool_create."
-                      : "after pool_destroy %d descriptors that are not the pool's were closed.",
-                  left > 0 ? left : -left);
+    if (left > 0)
+        fail_test(CAUSE_LEAK, &r,
+                  "after pool_destroy %d descriptors (pipes, sockets, memory) more are open than before pool_create.",
+                  left);
+    if (left < 0)
+        fail_test(CAUSE_HYGIENE, &r, "after pool_destroy %d descriptors that are not the pool's were closed.", -left);
+    if (c.shared[POINT_DESTROYED] > c.shared[POINT_BEFORE])
+        fail_test(CAUSE_LEAK, &r,
+                  "after pool_destroy %zu bytes of shared memory more are mapped than before pool_create: munmap gives "
+                  "back what mmap gave.",
+                  c.shared[POINT_DESTROYED] - c.shared[POINT_BEFORE]);
     run_free(&r);
     witness_free(&w);
 }
@@ -548,14 +603,15 @@ static bool kill_parent(struct witness *w, size_t index)
     return false;
 }
 
+/* 200 tasks of 50 ms: with the parent gone, nobody wants those that have not begun. */
 START_TEST(parent_killed)
 {
     struct workers s = {0};
     struct witness w = {.on_event = kill_parent, .quiet_seconds = 1, .state = &s};
     struct launch how = {.seconds = SECONDS, .witness = &w};
     struct run r;
-    put_indices(8);
-    run_program(&r, &how, ARGS("-k", "1", "in.npy", "out.npy"));
+    put_indices(200);
+    run_program(&r, &how, ARGS("-k", "1", "-d", "50000", "in.npy", "out.npy"));
     if (r.report.signal != SIGKILL || !s.killed)
         fail_test(CAUSE_METHOD, &r,
                   "two tasks should run at the same time, so that the parent can be killed between them.");
@@ -563,7 +619,8 @@ START_TEST(parent_killed)
         fail_test(CAUSE_HYGIENE, &r,
                   "the parent was killed in the middle of pool_map; a second later %d worker%s still there. "
                   "A worker has to end when its pipe or socket does, and it only does if no other worker holds its "
-                  "other end.",
+                  "other end. A worker that takes chunks by itself has to look now and then whether its parent is "
+                  "still there.",
                   r.report.left, r.report.left == 1 ? " was" : "s were");
     run_free(&r);
     witness_free(&w);

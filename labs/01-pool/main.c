@@ -8,10 +8,12 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "npy.h"
@@ -23,7 +25,9 @@ static const char usage[] =
     "       pool [options] IN.npy OUT.npy\n"
     "  -p N   workers (4)                      -k N   elements in a chunk (0: the pool chooses)\n"
     "  -m N   maps on one pool (1)             -2     two pools, used in turn\n"
+    "  -n N,N,...  elements of each map, the first of IN (all)\n"
     "  -s S   status file: per map, what pool_map returned, and errno\n"
+    "  -r R   file for the number of tasks that were run\n"
     "  -d US  each task sleeps for US microseconds\n"
     "  -f V   the task whose element is V fails\n"
     "  -x V   the worker whose element is V is killed\n"
@@ -37,9 +41,11 @@ static struct {
     bool two_pools, verbose;
     unsigned delay;
     int64_t failing, killing;
-    const char *status;
+    const char *status, *runs, *counts;
     size_t bytes; /* of one element, when elements are bytes */
 } options = {.processes = 4, .maps = 1, .failing = INT64_MIN, .killing = INT64_MIN};
+
+static _Atomic int64_t *runs; /* tasks that were run, by whomever; all processes see it */
 
 /* Points at which the suite looks at the process from outside. */
 enum { POINT_BEFORE, POINT_CREATED, POINT_DESTROYED };
@@ -65,6 +71,7 @@ static int square(const void *in, void *out)
     const int64_t *value = in;
     struct pair *result = out;
     int64_t token = witness_tell(WITNESS_BEGIN, *value, 0);
+    atomic_fetch_add(runs, 1);
     if (options.delay)
         usleep(options.delay);
     if (*value == options.killing)
@@ -109,17 +116,30 @@ static int demo(void)
     return EXIT_SUCCESS;
 }
 
+/* Elements of the next map: the next number of -n, but no more than there are. */
+static size_t next_count(const char **list, size_t all)
+{
+    if (!*list)
+        return all;
+    char *end;
+    size_t count = strtoul(*list, &end, 10);
+    *list = *end == ',' ? end + 1 : NULL;
+    return count < all ? count : all;
+}
+
 /* Maps -m times, and remembers how each map ended. */
-static int run_maps(struct pool *pools[2], const struct npy *in, void *out, int64_t status[][2])
+static int run_maps(struct pool *pools[2], const struct npy *in, const void *elements, void *out, int64_t status[][2])
 {
     bool bytes = in->type == NPY_U1;
     size_t in_size = bytes ? options.bytes : sizeof(int64_t);
     size_t out_size = bytes ? options.bytes : sizeof(struct pair);
+    const char *counts = options.counts;
     int result = 0;
     for (int m = 0; m < options.maps; m++) {
+        size_t count = next_count(&counts, in->shape[0]);
         errno = 0;
-        status[m][0] = pool_map(pools[options.two_pools ? m % 2 : 0], bytes ? reverse : square, in->data, in_size, out,
-                                out_size, in->shape[0], options.chunk);
+        status[m][0] = pool_map(pools[options.two_pools ? m % 2 : 0], bytes ? reverse : square, elements, in_size, out,
+                                out_size, count, options.chunk);
         status[m][1] = status[m][0] ? errno : 0;
         if (status[m][0] && !options.status)
             result = failed("pool_map");
@@ -133,13 +153,16 @@ static int save(const char *path, const struct npy *in, const void *out, int64_t
     int bad = in->type == NPY_U1 ? npy_save(path, NPY_U1, 2, bytes, out) : npy_save(path, NPY_I8, 2, pairs, out);
     if (!bad && options.status)
         bad = npy_save(options.status, NPY_I8, 2, maps, status);
+    if (!bad && options.runs)
+        bad = npy_save(options.runs, NPY_I8, 1, (size_t[]){1}, (const void *)runs);
     if (bad)
         fprintf(stderr, "%s\n", npy_error());
     return bad ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
-/* From pool_create to pool_destroy; the suite is told of every step. */
-static int use_pools(const struct npy *in, void *out, int64_t status[][2])
+/* From pool_create to pool_destroy; the suite is told of every step. elements is room for
+   those of in, all zeros until the workers have been forked: they must not have a copy. */
+static int use_pools(const struct npy *in, void *elements, void *out, int64_t status[][2])
 {
     if (options.verbose)
         printf("%d workers\n", options.processes);
@@ -148,7 +171,8 @@ static int use_pools(const struct npy *in, void *out, int64_t status[][2])
     if (!pools[0] || (options.two_pools && !pools[1]))
         return failed("pool_create");
     witness_tell(WITNESS_POINT, POINT_CREATED, 0);
-    int result = run_maps(pools, in, out, status);
+    memcpy(elements, in->data, in->count * npy_item_size(in->type));
+    int result = run_maps(pools, in, elements, out, status);
     pool_destroy(pools[0]);
     if (options.two_pools)
         pool_destroy(pools[1]);
@@ -169,11 +193,14 @@ static int map_file(const char *in_path, const char *out_path)
         return EXIT_FAILURE;
     }
     options.bytes = in.type == NPY_U1 ? in.shape[1] : sizeof(struct pair);
-    void *out = calloc(in.shape[0] + 1, options.bytes + 1);
+    runs = mmap(NULL, sizeof *runs, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    void *elements = calloc(in.count + 1, npy_item_size(in.type)), *out = calloc(in.shape[0] + 1, options.bytes + 1);
     int64_t(*status)[2] = calloc((size_t)options.maps, sizeof *status);
-    int result = out && status ? use_pools(&in, out, status) : failed("memory for the results");
+    int result = runs != MAP_FAILED && elements && out && status ? use_pools(&in, elements, out, status)
+                                                                 : failed("memory for the results");
     if (result == EXIT_SUCCESS)
         result = save(out_path, &in, out, status);
+    free(elements);
     free(out);
     free(status);
     npy_free(&in);
@@ -182,7 +209,7 @@ static int map_file(const char *in_path, const char *out_path)
 
 int main(int argc, char **argv)
 {
-    for (int c; (c = getopt(argc, argv, "p:k:m:2s:d:f:x:vh")) != -1;) {
+    for (int c; (c = getopt(argc, argv, "p:k:m:2n:s:r:d:f:x:vh")) != -1;) {
         switch (c) {
         case 'p':
             options.processes = atoi(optarg);
@@ -196,8 +223,14 @@ int main(int argc, char **argv)
         case '2':
             options.two_pools = true;
             break;
+        case 'n':
+            options.counts = optarg;
+            break;
         case 's':
             options.status = optarg;
+            break;
+        case 'r':
+            options.runs = optarg;
             break;
         case 'd':
             options.delay = (unsigned)strtoul(optarg, NULL, 10);

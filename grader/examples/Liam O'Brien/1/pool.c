@@ -1,115 +1,153 @@
 /* pool.c: a pool of worker processes.
 
-   The parent and each worker share a socket pair. The parent sends a worker a
-   request: a header, and the elements of one chunk. The worker reads all of it,
-   runs the task on each element, and answers: a header, and the results. A worker
-   only ever waits for the next request or for the parent to take its answer, and
-   the parent waits in poll for any worker that has something to say, so neither
-   can wait for the other at the same time. */
+   Parent and workers see the same memory. It begins with a board, on which the parent
+   writes what is to be done; the elements follow, and room for the results. The parent
+   wakes the workers, and sleeps. Each worker takes one chunk after the other: which is
+   the next one says a counter on the board, that all of them add to. So a chunk costs
+   no message. The last worker to finish wakes the parent.
+
+   Parent and each worker also share a socket pair. A byte through it wakes the other
+   side; and it tells each side when the other one has died, which memory cannot. */
 #include "pool.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdalign.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
-/* BEGIN TODO 1: the pool, and what travels between parent and worker */
-struct worker {
-    pid_t pid;
-    int socket;          /* the parent's end */
-    size_t first, count; /* the chunk it works on; count = 0: it is idle */
+/* BEGIN TODO 1: the board that all processes see, and the pool */
+enum { LINE = 64 }; /* bytes that move between cores together; good for every type to begin at, too */
+
+/* One pool_map call. */
+struct job {
+    task_fn task; /* valid in the workers too: they are copies of this process */
+    size_t in_size, out_size, count;
+    size_t chunk, chunks; /* elements in a chunk (the last may have fewer); how many chunks */
+    size_t out_at, end;   /* bytes from the board's beginning to the results, and to their end */
+};
+
+/* The beginning of the shared memory. The elements follow it. */
+struct board {
+    struct job job;                   /* the parent writes it, while the workers sleep */
+    alignas(LINE) atomic_size_t next; /* the first chunk that nobody has taken yet */
+    atomic_int working;               /* workers that have not finished yet */
+    atomic_bool failed;               /* has a task returned non-zero? */
 };
 
 struct pool {
     int processes;
-    bool broken; /* a worker has died */
-    struct worker worker[];
+    bool broken;         /* a worker has died */
+    int memory;          /* the shared memory, as a file */
+    struct board *board; /* where this process sees it, ... */
+    size_t seen;         /* ... and how many bytes of it */
+    pid_t *worker;
+    struct pollfd *end; /* the parent's ends of the socket pairs, as poll wants them */
 };
 
-struct request {
-    task_fn task; /* valid in the worker too: it is a copy of this process */
-    size_t in_size, out_size, count;
-};
-
-struct reply {
-    int failed; /* did a task return non-zero? */
-};
-
-/* Sends a header and its data, whole. 0, or -1 if the other side is gone. */
-static int send_all(int socket, const void *header, size_t header_size, const void *data, size_t size)
+/* The shared memory is a file that lies in no folder, and goes when nobody has it any more. */
+static int make_board(struct pool *pool)
 {
-    struct iovec part[2] = {{(void *)(uintptr_t)header, header_size}, {(void *)(uintptr_t)data, size}};
-    struct msghdr message = {.msg_iov = part, .msg_iovlen = 2};
-    while (part[0].iov_len + part[1].iov_len > 0) {
-        ssize_t n = sendmsg(socket, &message, MSG_NOSIGNAL); /* an error, not SIGPIPE, if nobody listens */
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return -1;
-        for (int i = 0; i < 2; i++) { /* step over what has gone */
-            size_t gone = (size_t)n < part[i].iov_len ? (size_t)n : part[i].iov_len;
-            part[i].iov_base = (char *)part[i].iov_base + gone;
-            part[i].iov_len -= gone;
-            n -= (ssize_t)gone;
-        }
-    }
+    pool->memory = memfd_create("pool", MFD_CLOEXEC);
+    if (pool->memory < 0 || ftruncate(pool->memory, sizeof *pool->board) != 0)
+        return -1;
+    void *board = mmap(NULL, sizeof *pool->board, PROT_READ | PROT_WRITE, MAP_SHARED, pool->memory, 0);
+    if (board == MAP_FAILED)
+        return -1;
+    pool->board = board;
+    pool->seen = sizeof *pool->board;
     return 0;
 }
 
-/* Receives exactly size bytes. 0, or -1 if the other side is gone. */
-static int receive_all(int socket, void *data, size_t size)
+/* Lets this process see so many bytes of the shared memory. The board may move. */
+static int see(struct pool *pool, size_t bytes)
 {
-    for (size_t got = 0; got < size;) {
-        ssize_t n = recv(socket, (char *)data + got, size - got, MSG_WAITALL);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return -1;
-        got += (size_t)n;
-    }
+    if (bytes <= pool->seen)
+        return 0;
+    void *board = mremap(pool->board, pool->seen, bytes, MREMAP_MAYMOVE);
+    if (board == MAP_FAILED)
+        return -1;
+    pool->board = board;
+    pool->seen = bytes;
     return 0;
+}
+
+/* Wakes the other side. -1 if it has gone. */
+static int send_byte(int socket)
+{
+    ssize_t n;
+    do
+        n = send(socket, "", 1, MSG_NOSIGNAL); /* an error, not SIGPIPE, if nobody listens */
+    while (n < 0 && errno == EINTR);
+    return n == 1 ? 0 : -1;
+}
+
+/* Sleeps until the other side sends a byte. -1 if it has gone. */
+static int receive_byte(int socket)
+{
+    char byte;
+    ssize_t n;
+    do
+        n = recv(socket, &byte, 1, 0);
+    while (n < 0 && errno == EINTR);
+    return n == 1 ? 0 : -1;
 }
 /* END TODO 1 */
 
 /* BEGIN TODO 2: what a worker does until the parent hangs up */
-/* Makes room for size bytes at *buffer. */
-static int reserve(char **buffer, size_t *capacity, size_t size)
+/* Is the parent still there? To look into the socket costs more than a short task, so this
+   looks once in a tick of the coarse clock, some milliseconds, which can be read without
+   the kernel. MSG_PEEK leaves what it finds; 0 is the end of the file. */
+static bool is_wanted(int socket, long *tick)
 {
-    if (size <= *capacity)
-        return 0;
-    char *larger = realloc(*buffer, size);
-    if (!larger)
-        return -1;
-    *buffer = larger;
-    *capacity = size;
-    return 0;
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    if (now.tv_nsec == *tick)
+        return true;
+    *tick = now.tv_nsec;
+    char byte;
+    return recv(socket, &byte, 1, MSG_PEEK | MSG_DONTWAIT) != 0;
+}
+
+/* Takes chunks until none is left. atomic_fetch_add adds 1 and says what was there
+   before, in one step: no two workers are ever told the same number. */
+static void take_chunks(struct board *board, int socket)
+{
+    const struct job job = board->job;
+    const char *in = (const char *)(board + 1);
+    char *out = (char *)board + job.out_at;
+    long tick = -1;
+    size_t k;
+    while (is_wanted(socket, &tick) && (k = atomic_fetch_add(&board->next, 1)) < job.chunks) {
+        size_t first = k * job.chunk, left = job.count - first;
+        size_t end = first + (left < job.chunk ? left : job.chunk);
+        for (size_t i = first; i < end; i++)
+            if (job.task(in + i * job.in_size, out + i * job.out_size) != 0)
+                board->failed = true;
+    }
 }
 
 /* Never returns: a worker that returned would run the rest of the caller's
    program a second time. _exit, unlike exit, leaves the parent's stdio alone. */
-static _Noreturn void serve(int socket)
+static _Noreturn void serve(struct pool *pool, int socket)
 {
-    char *in = NULL, *out = NULL;
-    size_t in_capacity = 0, out_capacity = 0;
-    struct request r;
-    while (receive_all(socket, &r, sizeof r) == 0) {
-        struct reply reply = {0};
-        if (reserve(&in, &in_capacity, r.count * r.in_size) != 0 ||
-            reserve(&out, &out_capacity, r.count * r.out_size) != 0 ||
-            receive_all(socket, in, r.count * r.in_size) != 0)
+    while (receive_byte(socket) == 0) {
+        if (see(pool, pool->board->job.end) != 0)
             _exit(EXIT_FAILURE);
-        for (size_t i = 0; i < r.count; i++)
-            if (r.task(in + i * r.in_size, out + i * r.out_size) != 0)
-                reply.failed = 1;
+        take_chunks(pool->board, socket);
         fflush(stdout); /* what the tasks printed */
-        if (send_all(socket, &reply, sizeof reply, out, r.count * r.out_size) != 0)
+        bool last = atomic_fetch_sub(&pool->board->working, 1) == 1;
+        if (last && send_byte(socket) != 0)
             break;
     }
     _exit(EXIT_SUCCESS);
@@ -117,9 +155,9 @@ static _Noreturn void serve(int socket)
 /* END TODO 2 */
 
 /* BEGIN TODO 3: start one worker */
-/* Forks worker number id. The child closes the parent's ends that it inherited,
-   or no worker would see that the parent has gone. */
-static int start_worker(struct pool *pool, int id)
+/* The child closes the parent's ends that it inherited, or no worker would see
+   that the parent has gone. */
+static int start_worker(struct pool *pool)
 {
     int ends[2];
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
@@ -131,108 +169,130 @@ static int start_worker(struct pool *pool, int id)
         return -1;
     }
     if (pid == 0) {
-        for (int i = 0; i < id; i++)
-            close(pool->worker[i].socket);
+        for (int i = 0; i < pool->processes; i++)
+            close(pool->end[i].fd);
         close(ends[0]);
-        serve(ends[1]);
+        serve(pool, ends[1]);
     }
     close(ends[1]);
-    pool->worker[id] = (struct worker){.pid = pid, .socket = ends[0]};
+    pool->worker[pool->processes] = pid;
+    pool->end[pool->processes] = (struct pollfd){.fd = ends[0], .events = POLLIN};
+    pool->processes++;
     return 0;
 }
 /* END TODO 3 */
 
 struct pool *pool_create(int processes)
 {
-    /* BEGIN TODO 4: check the argument, start the workers */
+    /* BEGIN TODO 4: check the argument, make the board, start the workers */
     if (processes < 1) {
         errno = EINVAL;
         return NULL;
     }
-    struct pool *pool = calloc(1, sizeof *pool + (size_t)processes * sizeof *pool->worker);
+    struct pool *pool = calloc(1, sizeof *pool);
     if (!pool)
         return NULL;
+    pool->memory = -1;
+    pool->worker = calloc((size_t)processes, sizeof *pool->worker);
+    pool->end = calloc((size_t)processes, sizeof *pool->end);
+    bool good = pool->worker && pool->end && make_board(pool) == 0;
     fflush(NULL); /* or what waits in stdio's buffers would be printed by every worker too */
-    for (; pool->processes < processes; pool->processes++)
-        if (start_worker(pool, pool->processes) != 0) {
-            int reason = errno;
-            pool_destroy(pool);
-            errno = reason;
-            return NULL;
-        }
-    return pool;
+    while (good && pool->processes < processes)
+        good = start_worker(pool) == 0;
+    if (good)
+        return pool;
+    int reason = errno;
+    pool_destroy(pool);
+    errno = reason;
+    return NULL;
     /* END TODO 4 */
 }
 
-/* BEGIN TODO 5: give a worker its next chunk; take back its results */
-/* One pool_map call. */
-struct map {
-    task_fn task;
-    const char *in;
-    char *out;
-    size_t in_size, out_size, count, chunk;
-    size_t next; /* first element that no worker has yet */
-    size_t busy; /* workers that have a chunk */
-    bool failed;
-};
-
-static int give_chunk(struct map *m, struct worker *w)
+/* BEGIN TODO 5: what the parent does in a map */
+/* Says how the job is cut into chunks, and where everything lies. -1 if no memory is so large. */
+static int plan(struct job *job, size_t processes)
 {
-    size_t left = m->count - m->next;
-    *w = (struct worker){w->pid, w->socket, m->next, left < m->chunk ? left : m->chunk};
-    struct request r = {m->task, m->in_size, m->out_size, w->count};
-    m->next += w->count;
-    m->busy++;
-    return send_all(w->socket, &r, sizeof r, m->in + w->first * m->in_size, w->count * m->in_size);
-}
-
-static int take_results(struct map *m, struct worker *w)
-{
-    struct reply reply;
-    if (receive_all(w->socket, &reply, sizeof reply) != 0 ||
-        receive_all(w->socket, m->out + w->first * m->out_size, w->count * m->out_size) != 0)
+    const size_t most = SIZE_MAX / 8; /* so that the sums below are numbers, and sizes of files */
+    if ((job->in_size > 0 && job->count > most / job->in_size) ||
+        (job->out_size > 0 && job->count > most / job->out_size)) {
+        errno = ENOMEM;
         return -1;
-    m->failed |= reply.failed != 0;
-    m->busy--;
-    w->count = 0;
+    }
+    if (job->chunk == 0) /* as multiprocessing.Pool chooses: about four chunks a worker */
+        job->chunk = job->count / (4 * processes) + 1;
+    job->chunks = job->count / job->chunk + (job->count % job->chunk > 0);
+    job->out_at = (sizeof(struct board) + job->count * job->in_size + LINE - 1) / LINE * LINE;
+    job->end = job->out_at + job->count * job->out_size;
     return 0;
 }
 
-/* Waits until a busy worker answers (or dies), and serves all that have. */
-static int serve_answers(struct pool *pool, struct map *m, struct pollfd *wait)
+/* Writes the job on the board, and the elements behind it. The memory never shrinks: the
+   next map finds it there, and need not wait for the kernel to clear it. */
+static int write_board(struct pool *pool, const struct job *job, const void *in)
 {
-    for (int i = 0; i < pool->processes; i++)
-        wait[i] = (struct pollfd){.fd = pool->worker[i].count ? pool->worker[i].socket : -1, .events = POLLIN};
-    if (poll(wait, (nfds_t)pool->processes, -1) < 0)
-        return errno == EINTR ? 0 : -1;
-    for (int i = 0; i < pool->processes; i++) {
-        struct worker *w = &pool->worker[i];
-        if (wait[i].revents && (take_results(m, w) != 0 || (m->next < m->count && give_chunk(m, w) != 0)))
-            return -1;
-    }
+    if (job->end > pool->seen && ftruncate(pool->memory, (off_t)job->end) != 0)
+        return -1;
+    if (see(pool, job->end) != 0)
+        return -1;
+    struct board *board = pool->board;
+    board->job = *job;
+    board->next = 0;
+    board->failed = false;
+    if (job->in_size > 0)
+        memcpy(board + 1, in, job->count * job->in_size);
     return 0;
+}
+
+/* Wakes every worker for whom there is a chunk. */
+static int wake(struct pool *pool, size_t chunks)
+{
+    int workers = chunks < (size_t)pool->processes ? (int)chunks : pool->processes;
+    pool->board->working = workers;
+    for (int i = 0; i < workers; i++)
+        if (send_byte(pool->end[i].fd) != 0)
+            return -1;
+    return 0;
+}
+
+/* Sleeps until one of the sockets can be read. There is a byte in it if all work is done;
+   and none, -1, if the worker has died. */
+static int await(struct pool *pool)
+{
+    int n;
+    do
+        n = poll(pool->end, (nfds_t)pool->processes, -1);
+    while (n < 0 && errno == EINTR);
+    for (int i = 0; i < pool->processes; i++)
+        if (n > 0 && pool->end[i].revents != 0)
+            return receive_byte(pool->end[i].fd);
+    return -1;
 }
 /* END TODO 5 */
 
 int pool_map(struct pool *pool, task_fn task, const void *in, size_t in_size, void *out, size_t out_size, size_t count,
              size_t chunk)
 {
-    /* BEGIN TODO 6: a first chunk for every worker, then a chunk for each answer */
-    size_t processes = (size_t)pool->processes;
-    if (chunk == 0) /* as multiprocessing.Pool chooses: about four chunks a worker */
-        chunk = count / (4 * processes) + 1;
-    struct map m = {task, in, out, in_size, out_size, count, chunk, 0, 0, false};
-    struct pollfd *wait = calloc(processes, sizeof *wait);
-    if (!wait)
+    /* BEGIN TODO 6: elements onto the board, let the workers work, results from the board */
+    struct job job = {.task = task, .in_size = in_size, .out_size = out_size, .count = count, .chunk = chunk};
+    if (pool->broken) {
+        errno = ECHILD;
         return -1;
-    for (size_t i = 0; i < processes && m.next < count && !pool->broken; i++)
-        pool->broken = give_chunk(&m, &pool->worker[i]) != 0;
-    while (m.busy > 0 && !pool->broken)
-        pool->broken = serve_answers(pool, &m, wait) != 0;
-    free(wait);
-    if (pool->broken || m.failed)
-        errno = pool->broken ? ECHILD : EIO;
-    return pool->broken || m.failed ? -1 : 0;
+    }
+    if (count == 0)
+        return 0;
+    if (plan(&job, (size_t)pool->processes) != 0 || write_board(pool, &job, in) != 0)
+        return -1;
+    if (wake(pool, job.chunks) != 0 || await(pool) != 0) {
+        pool->board->next = job.chunks; /* nobody needs the rest */
+        pool->broken = true;
+        errno = ECHILD;
+        return -1;
+    }
+    if (out_size > 0)
+        memcpy(out, (const char *)pool->board + job.out_at, count * out_size);
+    if (pool->board->failed)
+        errno = EIO;
+    return pool->board->failed ? -1 : 0;
     /* END TODO 6 */
 }
 
@@ -243,14 +303,20 @@ int pool_destroy(struct pool *pool)
         return 0;
     for (int i = 0; i < pool->processes; i++) {
         /* shutdown reaches the worker even if another process has inherited our end. */
-        shutdown(pool->worker[i].socket, SHUT_RDWR);
-        close(pool->worker[i].socket);
+        shutdown(pool->end[i].fd, SHUT_RDWR);
+        close(pool->end[i].fd);
         if (pool->broken) /* nobody waits for what the others still do */
-            kill(pool->worker[i].pid, SIGKILL);
+            kill(pool->worker[i], SIGKILL);
     }
     for (int i = 0; i < pool->processes; i++)
-        while (waitpid(pool->worker[i].pid, NULL, 0) < 0 && errno == EINTR)
+        while (waitpid(pool->worker[i], NULL, 0) < 0 && errno == EINTR)
             ;
+    if (pool->board)
+        munmap(pool->board, pool->seen);
+    if (pool->memory >= 0)
+        close(pool->memory);
+    free(pool->worker);
+    free(pool->end);
     free(pool);
     return 0;
     /* END TODO 7 */
