@@ -68,7 +68,7 @@ WHOLE     = -MMD -MP -MF $(@:.o=.d) -MT $@ -c $< -o $@.new && mv -f $@.new $@
 
 PROGRAM_PARTS = npy npy_header rng clock witness $(PARTS_$(RUNTIME))
 PARTS_process = engines perturb
-PARTS_openmp  = gate
+PARTS_openmp  = gate tsan_openmp
 PARTS_opencl  = ocl_trace ocl_calls ocl_error
 PARTS_mpi     = $(patsubst $(COURSE)/common/%.c,%,$(sort $(wildcard $(COURSE)/common/mpi_trace*.c)))
 
