@@ -102,13 +102,38 @@ static void add_frames(const char *p, char *text, size_t size)
     }
 }
 
+/* Is the frame "#1 0x7f... (/lib/libgomp.so.1+0xd09c)", which has no public name, or "#1 0x7f... in
+   gomp_..."? omp_alloc and its like have public names: what they give is the caller's to free. */
+static bool in_libgomp(const char *frame)
+{
+    char line[300];
+    copy_line(frame, frame, line, sizeof line);
+    const char *name = strstr(line, " in ");
+    return strstr(line, "/libgomp.so") && (!name || strncmp(name, " in gomp_", 9) == 0);
+}
+
+bool only_libgomp_leaks(const struct run *r)
+{
+    size_t blocks = 0;
+    if (!strstr(r->err, "ERROR: LeakSanitizer") || strstr(r->err, "ERROR: AddressSanitizer"))
+        return false;
+    for (const char *p = r->err; (p = strstr(p, "leak of ")); p++) {
+        const char *who = strstr(p, "\n    #1 "), *next = strstr(p + 1, "leak of ");
+        if (!who || (next && who > next) || !in_libgomp(who + 1))
+            return false;
+        blocks++;
+    }
+    return blocks > 0;
+}
+
 bool explain_sanitizer(const struct run *r, struct explanation *e)
 {
     const struct report_kind *kind = NULL;
     const char *at = NULL;
     for (size_t i = 0; i < sizeof report_kinds / sizeof *report_kinds && !at; i++) {
         kind = &report_kinds[i];
-        at = strstr(r->err, kind->sign);
+        if (kind->cause != CAUSE_LEAK || !only_libgomp_leaks(r))
+            at = strstr(r->err, kind->sign);
     }
     if (!at)
         return false;

@@ -1,8 +1,8 @@
 /* tsan_openmp.c: tells ThreadSanitizer what it cannot know of OpenMP. Most of it Archer
    tells, a tool that comes with clang's runtime: regions, barriers, locks, tasks,
-   reductions. Of three things Archer learns nothing, and correct code would seem racy:
-   reductions over tasks, `flush`, and `ordered depend`. Only a build for
-   ThreadSanitizer has anything in it. */
+   reductions. Of four things Archer says nothing, and correct code would seem racy:
+   `flush`, `ordered depend`, reductions over tasks, and memory that the runtime uses
+   for one task after another. Only a build for ThreadSanitizer has anything in it. */
 #include "tsan_openmp.h"
 
 #if defined(__has_feature)
@@ -14,24 +14,35 @@
 #ifdef FOR_THREAD_SANITIZER
 #include <dlfcn.h>
 
+/* What these functions do themselves is nothing to watch. */
+#undef no_sanitize /* which labs/lab.mk takes away */
+#pragma clang attribute push(__attribute__((no_sanitize("thread"))), apply_to = function)
+
 /* ThreadSanitizer's own: what was done before a release is known to be over after an
    acquire of the same address. */
-void __tsan_acquire(void *address);
-void __tsan_release(void *address);
+void __tsan_acquire(const void *address);
+void __tsan_release(const void *address);
 
-/* The functions that clang makes to bring a reduction over tasks together. The runtime
-   calls them when the tasks have ended. */
+/* The runtime's own function, in whose place ours is called. */
+#define RUNTIMES(function) ((__typeof__(&(function)))dlsym(RTLD_NEXT, #function))
+
+/* ---- reductions over tasks ---- */
+
+/* The functions that clang makes to bring one together. The runtime calls them when the
+   tasks have ended. */
 const char *__tsan_default_suppressions(void)
 {
     return "race:^.red_comb.\nrace:^.red_init.\nrace:^.red_fini.\n";
 }
 
-/* In a correct program only these two stand between two threads that have to wait for
-   each other. That they order more here than OpenMP promises can hide a race beside a
-   flush, but never shows one that is not there. */
-static char everything;
+/* ---- flush, and ordered depend ---- */
 
-/* #pragma omp flush, in the place of the runtime's */
+/* In a correct program one of these stands between two threads that have to wait for
+   each other. That they order more here than OpenMP promises can hide a race, but
+   never shows one that is not there. */
+static const char everything;
+
+/* #pragma omp flush */
 void __kmpc_flush(const void *place)
 {
     (void)place;
@@ -40,24 +51,69 @@ void __kmpc_flush(const void *place)
     __tsan_acquire(&everything);
 }
 
-typedef void (*doacross)(const void *place, int thread, const long long *iteration);
-
-static doacross runtimes_own(const char *name)
-{
-    return (doacross)dlsym(RTLD_NEXT, name);
-}
-
-/* #pragma omp ordered depend(source), before the runtime's */
+/* #pragma omp ordered depend(source) */
 void __kmpc_doacross_post(const void *place, int thread, const long long *iteration)
 {
     __tsan_release(&everything);
-    runtimes_own("__kmpc_doacross_post")(place, thread, iteration);
+    RUNTIMES(__kmpc_doacross_post)(place, thread, iteration);
 }
 
-/* #pragma omp ordered depend(sink : ...), around the runtime's */
+/* #pragma omp ordered depend(sink : ...) */
 void __kmpc_doacross_wait(const void *place, int thread, const long long *iteration)
 {
-    runtimes_own("__kmpc_doacross_wait")(place, thread, iteration);
+    RUNTIMES(__kmpc_doacross_wait)(place, thread, iteration);
     __tsan_acquire(&everything);
 }
+
+/* ---- the memory of tasks ---- */
+
+/* Stands before the variables that a task shares with others. */
+struct note {
+    task_body body; /* that clang has made of the task */
+    size_t size, shared_size;
+};
+enum { NOTE = (sizeof(struct note) + 15) / 16 * 16 };
+
+static struct note *note_of(const struct task *task)
+{
+    return (struct note *)(void *)((char *)task->shared - NOTE);
+}
+
+/* Gives each word of the task's memory to tell. */
+static void for_each_word(const struct task *task, void (*tell)(const void *))
+{
+    const struct note *note = note_of(task);
+    for (size_t i = 0; i < note->size; i += sizeof(void *))
+        tell((const char *)task + i);
+    for (size_t i = 0; i < note->shared_size; i += sizeof(void *))
+        tell((const char *)task->shared + i);
+}
+
+/* Runs a task; then its memory may be another one's. */
+static int run_task(int thread, struct task *task)
+{
+    int result = note_of(task)->body(thread, task);
+    for_each_word(task, __tsan_release);
+    return result;
+}
+
+/* #pragma omp task: memory for it, in which run_task takes the place of its body */
+struct task *__kmpc_omp_task_alloc(const void *place, int thread, int flags, size_t size, size_t shared_size,
+                                   task_body body)
+{
+    struct task *task = RUNTIMES(__kmpc_omp_task_alloc)(place, thread, flags, size, NOTE + shared_size, run_task);
+    task->shared = (char *)task->shared + NOTE;
+    *note_of(task) = (struct note){body, size, shared_size};
+    for_each_word(task, __tsan_acquire);
+    return task;
+}
+
+/* The end of a task that its maker runs at once, without run_task: #pragma omp task if (0) */
+void __kmpc_omp_task_complete_if0(const void *place, int thread, struct task *task)
+{
+    for_each_word(task, __tsan_release);
+    RUNTIMES(__kmpc_omp_task_complete_if0)(place, thread, task);
+}
+
+#pragma clang attribute pop
 #endif

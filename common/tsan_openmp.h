@@ -1,7 +1,15 @@
-/* tsan_openmp.h: functions that clang's OpenMP runtime or ThreadSanitizer calls by
-   these names; see tsan_openmp.c. Nobody else calls them. */
+/* tsan_openmp.h: functions that clang's code, its OpenMP runtime or ThreadSanitizer
+   calls by these names; see tsan_openmp.c. Nobody else calls them. */
 #ifndef TSAN_OPENMP_H
 #define TSAN_OPENMP_H
+
+#include <stddef.h>
+
+/* The beginning of what the runtime knows of a task. */
+struct task {
+    void *shared; /* variables that it shares with others */
+};
+typedef int (*task_body)(int thread, struct task *task);
 
 /* Reports that are to be passed over, one a line. */
 const char *__tsan_default_suppressions(void);
@@ -9,5 +17,8 @@ const char *__tsan_default_suppressions(void);
 void __kmpc_flush(const void *place);
 void __kmpc_doacross_post(const void *place, int thread, const long long *iteration);
 void __kmpc_doacross_wait(const void *place, int thread, const long long *iteration);
+struct task *__kmpc_omp_task_alloc(const void *place, int thread, int flags, size_t size, size_t shared_size,
+                                   task_body body);
+void __kmpc_omp_task_complete_if0(const void *place, int thread, struct task *task);
 
 #endif
