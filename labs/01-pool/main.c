@@ -110,7 +110,7 @@ static int demo(void)
 }
 
 /* Maps -m times, and remembers how each map ended. */
-static int run_maps(struct pool *pools[2], const struct npy *in, void *out, int64_t status[][2])
+static int run_maps(struct pool *pools[2], const struct npy *in, const void *elements, void *out, int64_t status[][2])
 {
     bool bytes = in->type == NPY_U1;
     size_t in_size = bytes ? options.bytes : sizeof(int64_t);
@@ -118,7 +118,7 @@ static int run_maps(struct pool *pools[2], const struct npy *in, void *out, int6
     int result = 0;
     for (int m = 0; m < options.maps; m++) {
         errno = 0;
-        status[m][0] = pool_map(pools[options.two_pools ? m % 2 : 0], bytes ? reverse : square, in->data, in_size, out,
+        status[m][0] = pool_map(pools[options.two_pools ? m % 2 : 0], bytes ? reverse : square, elements, in_size, out,
                                 out_size, in->shape[0], options.chunk);
         status[m][1] = status[m][0] ? errno : 0;
         if (status[m][0] && !options.status)
@@ -138,8 +138,9 @@ static int save(const char *path, const struct npy *in, const void *out, int64_t
     return bad ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
-/* From pool_create to pool_destroy; the suite is told of every step. */
-static int use_pools(const struct npy *in, void *out, int64_t status[][2])
+/* From pool_create to pool_destroy; the suite is told of every step. elements: room for those of in. They come
+   there only when the workers have been forked, as in most programs, so that the workers have no copy of them. */
+static int use_pools(const struct npy *in, void *elements, void *out, int64_t status[][2])
 {
     if (options.verbose)
         printf("%d workers\n", options.processes);
@@ -148,7 +149,8 @@ static int use_pools(const struct npy *in, void *out, int64_t status[][2])
     if (!pools[0] || (options.two_pools && !pools[1]))
         return failed("pool_create");
     witness_tell(WITNESS_POINT, POINT_CREATED, 0);
-    int result = run_maps(pools, in, out, status);
+    memcpy(elements, in->data, in->count * npy_item_size(in->type));
+    int result = run_maps(pools, in, elements, out, status);
     pool_destroy(pools[0]);
     if (options.two_pools)
         pool_destroy(pools[1]);
@@ -169,11 +171,13 @@ static int map_file(const char *in_path, const char *out_path)
         return EXIT_FAILURE;
     }
     options.bytes = in.type == NPY_U1 ? in.shape[1] : sizeof(struct pair);
-    void *out = calloc(in.shape[0] + 1, options.bytes + 1);
+    void *elements = calloc(in.count + 1, npy_item_size(in.type)), *out = calloc(in.shape[0] + 1, options.bytes + 1);
     int64_t(*status)[2] = calloc((size_t)options.maps, sizeof *status);
-    int result = out && status ? use_pools(&in, out, status) : failed("memory for the results");
+    int result = elements && out && status ? use_pools(&in, elements, out, status)
+                                           : failed("memory for the elements and results");
     if (result == EXIT_SUCCESS)
         result = save(out_path, &in, out, status);
+    free(elements);
     free(out);
     free(status);
     npy_free(&in);
