@@ -99,7 +99,7 @@ link: $(PROGRAMS)
 # the labs with processes, to make them slow and short on demand. main.c's go where they always go.
 RENAME_process = $(call renames,perturb.h,perturb_)
 RENAME_opencl  = $(call renames,ocl_calls.h,trace_)
-renames = $(foreach f,$(sort $(shell grep -o '$2[a-zA-Z]*' $(COURSE)/common/$1)),--redefine-sym $(f:$2%=%)=$f)
+renames = $(foreach f,$(sort $(shell grep -o '$2[a-zA-Z_]*' $(COURSE)/common/$1)),--redefine-sym $(f:$2%=%)=$f)
 
 # Built again when the files are taken from another folder than last time, whatever their dates.
 $(OUT)/submit: FORCE

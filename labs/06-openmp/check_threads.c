@@ -245,6 +245,7 @@ struct wrong {
     size_t at, wrong_count;
     int team;
     double came;
+    double last;   /* the result of the call before, by the same team; NaN if there was none */
     bool unstable; /* another call, with the same team, had another result */
 };
 
@@ -322,6 +323,16 @@ static const char *likely_sum(const struct wrong *w)
     return NULL;
 }
 
+/* Has the call added to what it had at the end of the call before? */
+static const char *goes_on(const struct wrong *w)
+{
+    double expected = w->item->expected[w->at];
+    if (w->last == 0 || !near(w->came, expected + w->last, 3 * w->item->bound[w->at]))
+        return NULL;
+    return "That is the right value plus the result of the call before: something that lives on from call to call (a "
+           "static, global or threadprivate variable) is not set to 0 at the beginning.";
+}
+
 static const char unknown_product[] =
     "Likely causes: the sum is not set to 0 for each row, the element is not A[i * cols + j], or the threads share a "
     "variable (a sum, an index) that each should have for itself.";
@@ -347,7 +358,7 @@ static void report_race(const struct wrong *w, const char *call)
 static _Noreturn void report_wrong(const struct wrong *w)
 {
     bool sum = strcmp(w->how->verb, "sum") == 0;
-    const char *likely = mixed_up(w);
+    const char *likely = goes_on(w) ? goes_on(w) : mixed_up(w);
     char call[200], who[80] = "";
     if (!likely)
         likely = sum ? likely_sum(w) : likely_product(w);
@@ -357,6 +368,9 @@ static _Noreturn void report_wrong(const struct wrong *w)
         snprintf(call, sizeof call, "%s, A is %zu x %zu", function_of(w->how), w->item->rows, w->item->cols);
     if ((w->unstable || !likely) && w->team > 1 && !w->how->together)
         report_race(w, call);
+    if (!likely && w->team == 1)
+        likely = "There is only one thread here: it is the loop itself, where it begins and ends, what it adds up, and "
+                 "whether the sum begins at 0.";
     if (!likely)
         likely = sum ? unknown_sum : unknown_product;
     if (strcmp(w->how->verb, "serial") != 0)
@@ -386,6 +400,7 @@ static void judge_call(struct wrong *w, const double *all, size_t call, size_t r
     if (w->wrong_count == 0)
         return;
     w->came = y[w->at];
+    w->last = call > 0 ? all[(call - 1) * item->rows + w->at] : (double)NAN;
     for (size_t k = 0; k < repeats; k++)
         if (!near(all[k * item->rows + w->at], w->came, 2 * item->bound[w->at]))
             w->unstable = true;
