@@ -368,7 +368,7 @@ static _Noreturn void report_wrong(const struct wrong *w)
         snprintf(call, sizeof call, "%s, A is %zu x %zu", function_of(w->how), w->item->rows, w->item->cols);
     if ((w->unstable || !likely) && w->team > 1 && !w->how->together)
         report_race(w, call);
-    if (!likely && w->team == 1)
+    if (!likely && sum && w->team == 1)
         likely = "There is only one thread here: it is the loop itself, where it begins and ends, what it adds up, and "
                  "whether the sum begins at 0.";
     if (!likely)
