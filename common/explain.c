@@ -221,7 +221,7 @@ void explain_processes(const struct run *r, char *text, size_t size)
 
 bool all_waiting(const struct run *r)
 {
-    int waiting = 0;
+    int waiting = 0, locked = 0;
     for (int i = 0; i < r->report.seen_count; i++) {
         const struct seen_process *p = &r->report.seen[i];
         const struct wait_words *wait = find_wait(p);
@@ -230,8 +230,9 @@ bool all_waiting(const struct run *r)
         if (p->state != 'S' || !wait || !wait->for_others)
             return false;
         waiting++;
+        locked += p->syscall == SYS_futex;
     }
-    return waiting >= 2;
+    return waiting >= 2 || locked > 0; /* who waits for a thread alone waits for one of its own */
 }
 
 /* How many processes wait with words that begin so. */
@@ -253,6 +254,10 @@ const char *explain_deadlock(const struct run *r)
         waiting_with(r, "waits in poll") + waiting_with(r, "waits in select") + waiting_with(r, "waits in epoll");
     if (r->ranks > 0)
         return "";
+    if (waiting_with(r, "waits for a lock") == 1 && reading + writing + polling == 0)
+        return "\n  likely cause: a lock that is set and never unset again, or a barrier that not every thread of the "
+               "team\n"
+               "  comes to (the end of an omp for is one, too).";
     if (waiting_with(r, "waits for a child") > 0 && reading > 0 && writing == 0)
         return "\n  likely cause: who waits to read sees the end only when every copy of the other end is closed, and\n"
                "  fork gives each later child a copy. Close it there, or hang up with shutdown.";

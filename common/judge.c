@@ -84,8 +84,8 @@ static void expect_no_hang(const struct run *r)
         return;
     explain_processes(r, who, sizeof who);
     if (all_waiting(r))
-        fail_test(CAUSE_DEADLOCK, r, "the program hangs: after %g s every process waits for another one.%s%s", r->limit,
-                  who, explain_deadlock(r));
+        fail_test(CAUSE_DEADLOCK, r, "the program hangs: after %g s every %s waits for another one.%s%s", r->limit,
+                  r->report.seen_count == 1 ? "thread" : "process", who, explain_deadlock(r));
     fail_test(CAUSE_TIMEOUT, r, "the program did not end within %g s.%s", r->limit, who);
 }
 

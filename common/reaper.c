@@ -68,7 +68,8 @@ static void remember(struct reaper_report *report, const struct proc *list, size
     report->seen_count = 0;
     for (size_t i = 0; i < count && report->seen_count < REAPER_SEEN; i++) {
         struct seen_process *s = &report->seen[report->seen_count++];
-        *s = (struct seen_process){.pid = list[i].pid, .parent = list[i].parent, .state = list[i].state};
+        char state = list[i].state == 'S' && proc_runs(list[i].pid) ? 'R' : list[i].state; /* any of its threads */
+        *s = (struct seen_process){.pid = list[i].pid, .parent = list[i].parent, .state = state};
         memcpy(s->name, list[i].name, sizeof s->name);
         s->syscall = proc_syscall(list[i].pid);
     }
