@@ -222,7 +222,10 @@ static void add_variable(const char *location, const char *name, const struct pl
         snprintf(text + used, size - used,
                  "\n  it is %s%sa local variable from outside the region, which the whole team shares%s", name,
                  name[0] ? ", " : "",
-                 strchr(name, '[') ? "" : ": declare it inside, or name it in private or reduction");
+                 strchr(name, '[')
+                     ? ""
+                     : ": if each thread needs one of its own, declare it inside, or name it in private; if "
+                       "all add to one, name it in reduction");
     else if (name[0])
         snprintf(text + used, size - used, "\n  it is %s", name);
 }

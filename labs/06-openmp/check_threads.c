@@ -28,6 +28,10 @@ static const struct launch asan = {.seconds = 4 * SECONDS, .env = settings, .fla
 
 static void expect_good_run(const struct run *r)
 {
+    if (r->report.signal)
+        say_also(
+            "Teams of up to 8 threads are tried. An array with a place for each thread needs as many places as the "
+            "team has.");
     expect_end(r);
     if (r->report.exit_status == EXIT_MEMORY)
         fail_test(CAUSE_MEMORY, r, "main.c found, after the call, numbers changed that are not yours to write.%s",
