@@ -173,6 +173,9 @@ static void map_bytes(const struct launch *how, size_t count, size_t size, const
         in[i] = (unsigned char)rng_next(&rng);
     put_array("in.npy", NPY_U1, 2, shape, in);
     run_program(&r, how, ARGS("-k", chunk, "in.npy", "out.npy"));
+    if (how == &plain && strstr(r.err, strerror(ECHILD)))
+        say_also("A worker has ended. The elements are large: is there a buffer of a fixed size, or a large one on the "
+                 "stack?");
     expect_success(&r);
     struct npy out = expect_array(&r, "out.npy", NPY_U1, 2, shape);
     const unsigned char *result = out.data;
@@ -412,6 +415,9 @@ START_TEST(two_pools)
 {
     struct run r;
     int64_t *values = put_values(20);
+    say_also(
+        "There are two pools here: a worker of the second one inherits the parent's ends of the first one's, and each "
+        "pool is to\n  wait for its own workers only (waitpid with their pids).");
     run_program(&r, &plain, ARGS("-2", "-m", "4", "-k", "3", "-s", "status.npy", "in.npy", "out.npy"));
     expect_success(&r);
     for (size_t m = 0; m < 4; m++)

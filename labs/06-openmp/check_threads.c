@@ -30,8 +30,8 @@ static void expect_good_run(const struct run *r)
 {
     if (r->report.signal)
         say_also(
-            "Teams of up to 8 threads are tried. An array with a place for each thread needs as many places as the "
-            "team has.");
+            "Teams of up to 8 threads are tried: an array with a place for each thread needs as many places as the "
+            "team has.\n  And a task must not outlive the local variables that it shares: taskwait.");
     expect_end(r);
     if (r->report.exit_status == EXIT_MEMORY)
         fail_test(CAUSE_MEMORY, r, "main.c found, after the call, numbers changed that are not yours to write.%s",
@@ -140,6 +140,7 @@ struct calls {
     bool together;     /* all cases at the same time */
     bool closed;       /* the first array is closed; see gate.h */
     bool keep;         /* main.c looks whether OpenMP's settings stay as they are */
+    bool late;         /* threads were late after atomic reads, locks and critical sections */
 };
 
 static const char *function_of(const struct calls *how)
@@ -193,15 +194,19 @@ static char *archer_setting(void)
     return setting;
 }
 
-/* Runs the cases, or the words if there are none, under ThreadSanitizer with Archer. */
+/* Runs the cases, or the words if there are none, under ThreadSanitizer with Archer; there
+   threads are late, by the seed, after atomic reads, locks and critical sections (common/tsan_openmp.h). */
 static void run_watched(struct run *r, const struct calls *how, const struct cases *c, const char *const *words)
 {
     char *archer = archer_setting();
     if (!archer)
         fail_test(CAUSE_ENVIRONMENT, NULL,
                   "Archer (libarcher.so, in Debian's package libomp-14-dev) is not installed.");
+    char seed[40];
+    snprintf(seed, sizeof seed, "LAB_PERTURB=%llu", (unsigned long long)(suite_seed() % 1000000));
     const char *const env[] = {"OMP_NUM_THREADS=4",
                                SETTINGS,
+                               seed,
                                archer,
                                "ARCHER_OPTIONS=verbose=1",
                                "TSAN_OPTIONS=ignore_noninstrumented_modules=1",
@@ -215,15 +220,6 @@ static void run_watched(struct run *r, const struct calls *how, const struct cas
         fail_test(CAUSE_ENVIRONMENT, r,
                   "Archer was not loaded, so races cannot be told from OpenMP's own synchronisation.");
     free(archer);
-}
-
-/* Judges only how the run ends: that is where a race shows. */
-static void look_for_races(const struct calls *how, const struct cases *c, const char *const *words)
-{
-    struct run r;
-    run_watched(&r, how, c, words);
-    expect_good_run(&r);
-    run_free(&r);
 }
 
 /* "1,2,4" as numbers. */
@@ -370,7 +366,8 @@ static _Noreturn void report_wrong(const struct wrong *w)
         snprintf(call, sizeof call, "sum_omp of %zu number%s", w->item->cols, w->item->cols == 1 ? "" : "s");
     else
         snprintf(call, sizeof call, "%s, A is %zu x %zu", function_of(w->how), w->item->rows, w->item->cols);
-    if ((w->unstable || !likely) && w->team > 1 && !w->how->together)
+    enum cause cause = w->how->late ? CAUSE_RACE : CAUSE_WRONG_VALUE;
+    if ((w->unstable || !likely) && w->team > 1 && !w->how->together && !w->how->late)
         report_race(w, call);
     if (!likely && sum && w->team == 1)
         likely = "There is only one thread here: it is the loop itself, where it begins and ends, what it adds up, and "
@@ -381,10 +378,9 @@ static _Noreturn void report_wrong(const struct wrong *w)
         snprintf(who, sizeof who, ", team of %d thread%s%s", w->team, w->team == 1 ? "" : "s",
                  w->how->together ? ", several callers at the same time" : "");
     if (sum)
-        fail_test(CAUSE_WRONG_VALUE, w->run,
-                  "%s%s: the result is %.17g, expected %.17g (allowed rounding error %.2g). %s", call, who, w->came,
-                  w->item->expected[0], w->item->bound[0], likely);
-    fail_test(CAUSE_WRONG_VALUE, w->run,
+        fail_test(cause, w->run, "%s%s: the result is %.17g, expected %.17g (allowed rounding error %.2g). %s", call,
+                  who, w->came, w->item->expected[0], w->item->bound[0], likely);
+    fail_test(cause, w->run,
               "%s%s: y[%zu] is %.17g, expected %.17g (allowed rounding error %.2g); %zu of %zu are wrong. %s", call,
               who, w->at, w->came, w->item->expected[w->at], w->item->bound[w->at], w->wrong_count, w->item->rows,
               likely);
@@ -671,6 +667,24 @@ START_TEST(odd_counts)
 END_TEST
 
 /* ---- races ---- */
+
+/* A race shows in how the run ends, or, where every single access is protected, in the values. */
+static void look_for_races(const struct calls *how, const struct cases *c, const char *const *words)
+{
+    struct run r;
+    run_watched(&r, how, c, words);
+    expect_good_run(&r);
+    say_also("In this run (LAB_PERTURB, by its seed) threads are late after atomic reads, locks and critical sections. "
+             "If one\n  construct reads what another one then writes back, a thread in between is forgotten: let one "
+             "atomic, critical\n  or reduction do both.");
+    if (c) {
+        struct calls late = *how;
+        late.late = true;
+        judge_cases(&r, &late, c);
+    }
+    say_also("");
+    run_free(&r);
+}
 
 START_TEST(race_free)
 {
