@@ -111,6 +111,7 @@ struct workers {
     size_t largest;  /* most tasks ever held at the same time */
     int64_t victim;  /* the worker whose element is this ... */
     bool killed;     /* ... was killed, by us; or the parent was */
+    bool spins;      /* the parent used a processor although it had nothing to do */
 };
 
 /* Holds the first task until all others have begun. */
@@ -323,10 +324,43 @@ START_TEST(tasks_in_workers)
 }
 END_TEST
 
+/* Nanoseconds that a process's first thread has had a processor; 0 if that cannot be seen. */
+static long long processor_time(pid_t pid)
+{
+    char path[40];
+    long long ns = 0;
+    snprintf(path, sizeof path, "/proc/%d/schedstat", (int)pid);
+    FILE *f = fopen(path, "r");
+    if (f && fscanf(f, "%lld", &ns) != 1)
+        ns = 0;
+    if (f)
+        fclose(f);
+    return ns;
+}
+
+/* While all workers are held, there is nothing for the parent to do but to sleep. Whoever waits for a processor on a
+   busy machine, to fall asleep, gets it within this second. */
+static bool parent_spins(pid_t parent)
+{
+    long long begun = processor_time(parent);
+    for (int look = 0; look < 100; look++, usleep(10000))
+        if (!proc_runs(parent))
+            return false;
+    return processor_time(parent) - begun > 2000000;
+}
+
+static bool gather_and_look(struct witness *w, size_t index)
+{
+    struct workers *s = w->state;
+    if (w->events[index].kind == 'b' && s->largest < s->together && w->held >= s->together && s->main > 1)
+        s->spins = parent_spins(s->main);
+    return gather(w, index);
+}
+
 START_TEST(side_by_side)
 {
     struct workers s = {.together = 4};
-    struct witness w = {.on_event = gather, .on_quiet = stop_gathering, .quiet_seconds = 1, .state = &s};
+    struct witness w = {.on_event = gather_and_look, .on_quiet = stop_gathering, .quiet_seconds = 1, .state = &s};
     struct launch how = {.seconds = 2 * SECONDS, .witness = &w};
     struct run r;
     put_indices(8);
@@ -337,6 +371,12 @@ START_TEST(side_by_side)
                   "8 sleeps on 4 workers: never more than %zu ran at the same time; expected 4. "
                   "Send every worker its chunk before you wait for the first answer.",
                   s.largest);
+    if (s.spins)
+        fail_test(
+            CAUSE_METHOD, &r,
+            "while all 4 workers were busy, the parent ran all the time, asking again and again whether somebody "
+            "has answered. That takes a processor from the workers: poll (or select, or read) lets it sleep until "
+            "one has.");
     expect_tasks(&r, &w, 8);
     expect_results_of_workers(&r, &w, NULL, 8);
     run_free(&r);
