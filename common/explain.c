@@ -102,13 +102,38 @@ static void add_frames(const char *p, char *text, size_t size)
     }
 }
 
+/* Is the frame "#1 0x7f... (/lib/libgomp.so.1+0xd09c)", which has no public name, or "#1 0x7f... in
+   gomp_..."? omp_alloc and its like have public names: what they give is the caller's to free. */
+static bool in_libgomp(const char *frame)
+{
+    char line[300];
+    copy_line(frame, frame, line, sizeof line);
+    const char *name = strstr(line, " in ");
+    return strstr(line, "/libgomp.so") && (!name || strncmp(name, " in gomp_", 9) == 0);
+}
+
+bool only_libgomp_leaks(const struct run *r)
+{
+    size_t blocks = 0;
+    if (!strstr(r->err, "ERROR: LeakSanitizer") || strstr(r->err, "ERROR: AddressSanitizer"))
+        return false;
+    for (const char *p = r->err; (p = strstr(p, "leak of ")); p++) {
+        const char *who = strstr(p, "\n    #1 "), *next = strstr(p + 1, "leak of ");
+        if (!who || (next && who > next) || !in_libgomp(who + 1))
+            return false;
+        blocks++;
+    }
+    return blocks > 0;
+}
+
 bool explain_sanitizer(const struct run *r, struct explanation *e)
 {
     const struct report_kind *kind = NULL;
     const char *at = NULL;
     for (size_t i = 0; i < sizeof report_kinds / sizeof *report_kinds && !at; i++) {
         kind = &report_kinds[i];
-        at = strstr(r->err, kind->sign);
+        if (kind->cause != CAUSE_LEAK || !only_libgomp_leaks(r))
+            at = strstr(r->err, kind->sign);
     }
     if (!at)
         return false;
@@ -196,7 +221,7 @@ void explain_processes(const struct run *r, char *text, size_t size)
 
 bool all_waiting(const struct run *r)
 {
-    int waiting = 0;
+    int waiting = 0, locked = 0;
     for (int i = 0; i < r->report.seen_count; i++) {
         const struct seen_process *p = &r->report.seen[i];
         const struct wait_words *wait = find_wait(p);
@@ -205,8 +230,9 @@ bool all_waiting(const struct run *r)
         if (p->state != 'S' || !wait || !wait->for_others)
             return false;
         waiting++;
+        locked += p->syscall == SYS_futex;
     }
-    return waiting >= 2;
+    return waiting >= 2 || locked > 0; /* who waits for a thread alone waits for one of its own */
 }
 
 /* How many processes wait with words that begin so. */
@@ -228,6 +254,10 @@ const char *explain_deadlock(const struct run *r)
         waiting_with(r, "waits in poll") + waiting_with(r, "waits in select") + waiting_with(r, "waits in epoll");
     if (r->ranks > 0)
         return "";
+    if (waiting_with(r, "waits for a lock") == 1 && reading + writing + polling == 0)
+        return "\n  likely cause: a lock that is set and never unset again, or a barrier that not every thread of the "
+               "team\n"
+               "  comes to (the end of an omp for is one, too).";
     if (waiting_with(r, "waits for a child") > 0 && reading > 0 && writing == 0)
         return "\n  likely cause: who waits to read sees the end only when every copy of the other end is closed, and\n"
                "  fork gives each later child a copy. Close it there, or hang up with shutdown.";

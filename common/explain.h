@@ -15,6 +15,10 @@ struct explanation {
 /* A sanitizer's report in what the program wrote to stderr; false if there is none. */
 bool explain_sanitizer(const struct run *r, struct explanation *e);
 
+/* Is all that LeakSanitizer found memory that gcc's OpenMP runtime asked for itself? Tasks with depend
+   lose some there now and then, whatever the program does. */
+bool only_libgomp_leaks(const struct run *r);
+
 /* Who was still there, and what each waited for: at the time limit, or at the end. */
 void explain_processes(const struct run *r, char *text, size_t size);
 

@@ -189,6 +189,22 @@ static void add_side(const struct side *side, char *text, size_t size)
                  side->at.line, in, side->function, side->code[0] ? ":  " : "", side->code);
 }
 
+/* What to do about an array whose elements two threads use. One that reads what another one writes, elsewhere in the
+   code, comes too early or too late; two at the same place take the same element for theirs. */
+static void add_remedy(const struct side sides[2], char *text, size_t size)
+{
+    size_t used = strlen(text), n = strlen(sides[0].name);
+    if (n == 0 || sides[0].name[n - 1] != ']' || strcmp(sides[0].name, sides[1].name) != 0)
+        return;
+    bool same_place = sides[0].at.line == sides[1].at.line;
+    snprintf(text + used, size - used, "%s",
+             same_place
+                 ? ": both take the same element for theirs. Do their parts overlap, or does each of them run the "
+                   "whole loop?"
+                 : ": one thread comes here before the other has done with it there. Between the two all threads "
+                   "have to wait for each other: omp barrier, or the end of an omp for without nowait");
+}
+
 /* "Location is ..." in words. name: what the code calls it, or "". frame: where a
    block was allocated. */
 static void add_variable(const char *location, const char *name, const struct place *frame, char *text, size_t size)
@@ -204,10 +220,12 @@ static void add_variable(const char *location, const char *name, const struct pl
                  bytes, frame->line ? ", allocated in " : " from malloc", frame->function);
     else if (strncmp(location, "Location is stack", 17) == 0)
         snprintf(text + used, size - used,
-                 "\n  it is %s%sa local variable from outside the region, which the whole team shares: declare it "
-                 "inside, or "
-                 "name it in private or reduction",
-                 name, name[0] ? ", " : "");
+                 "\n  it is %s%sa local variable from outside the region, which the whole team shares%s", name,
+                 name[0] ? ", " : "",
+                 strchr(name, '[')
+                     ? ""
+                     : ": if each thread needs one of its own, declare it inside, or name it in private; if "
+                       "all add to one, name it in reduction");
     else if (name[0])
         snprintf(text + used, size - used, "\n  it is %s", name);
 }
@@ -245,5 +263,6 @@ bool explain_race(const char *report, char *text, size_t size)
     }
     bool agree = strcmp(sides[0].name, sides[1].name) == 0; /* else one of them is misread */
     add_variable(location, agree ? sides[0].name : "", &frame, text, size);
+    add_remedy(sides, text, size);
     return true;
 }

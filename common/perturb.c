@@ -12,7 +12,7 @@
 
 /* Each thread draws its own numbers; a child goes on from the thread that forked it. */
 static _Thread_local struct {
-    bool ready, on, slow;
+    bool ready, on, slow, child;
     struct rng rng;
 } state;
 
@@ -162,6 +162,26 @@ pid_t perturb_fork(void)
     if (pid == 0 && state.on) {
         state.rng = rng_seeded(seed);
         state.slow = rng_below(&state.rng, 4) == 0;
+        state.child = true;
     }
     return pid;
+}
+
+static void linger(void)
+{
+    struct timespec t = {.tv_nsec = 20000000};
+    if (state.child)
+        nanosleep(&t, NULL);
+}
+
+void perturb_exit(int status)
+{
+    linger();
+    exit(status);
+}
+
+void perturb__exit(int status)
+{
+    linger();
+    _exit(status);
 }

@@ -6,7 +6,8 @@
    the symbols). They do what the originals do, unless LAB_PERTURB=<seed> is set:
    then every process draws, from the seed and its place in the order of forks, how
    long each call waits (0 to 2 ms) and how many bytes of a stream it moves at most;
-   one process in four is slower than the others by far. */
+   one process in four is slower than the others by far; and a forked process
+   takes 20 ms to end. */
 #ifndef PERTURB_H
 #define PERTURB_H
 
@@ -25,5 +26,7 @@ ssize_t perturb_recvmsg(int fd, struct msghdr *message, int flags);
 ssize_t perturb_sendmsg(int fd, const struct msghdr *message, int flags);
 int perturb_poll(struct pollfd *fds, nfds_t count, int timeout);
 pid_t perturb_fork(void);
+_Noreturn void perturb_exit(int status);
+_Noreturn void perturb__exit(int status);
 
 #endif

@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -67,7 +68,8 @@ static void remember(struct reaper_report *report, const struct proc *list, size
     report->seen_count = 0;
     for (size_t i = 0; i < count && report->seen_count < REAPER_SEEN; i++) {
         struct seen_process *s = &report->seen[report->seen_count++];
-        *s = (struct seen_process){.pid = list[i].pid, .parent = list[i].parent, .state = list[i].state};
+        char state = list[i].state == 'S' && proc_runs(list[i].pid) ? 'R' : list[i].state; /* any of its threads */
+        *s = (struct seen_process){.pid = list[i].pid, .parent = list[i].parent, .state = state};
         memcpy(s->name, list[i].name, sizeof s->name);
         s->syscall = proc_syscall(list[i].pid);
     }
@@ -123,13 +125,28 @@ static size_t disk_used(const struct proc *list, size_t count, size_t limit, boo
     return bytes;
 }
 
+/* Closed by exec: until then the program's process is a copy of ours, which cannot be looked
+   into either, and on a busy machine it can be that for seconds. */
+static int until_exec = -1;
+
+static bool has_begun(void)
+{
+    struct pollfd end = {.fd = until_exec, .events = POLLIN};
+    if (until_exec >= 0 && poll(&end, 1, 0) == 0)
+        return false;
+    if (until_exec >= 0)
+        close(until_exec);
+    until_exec = -1;
+    return true;
+}
+
 /* A process that ends cannot be looked into for a moment. One that cannot be looked into for
    longer hides its descriptors, and may write any amount behind them. */
 static bool hidden_for_long(bool hidden)
 {
     static const double moment = 1;
     static double since;
-    if (!hidden)
+    if (!hidden || !has_begun())
         since = 0;
     else if (since == 0)
         since = seconds_now();
@@ -167,11 +184,17 @@ static void set_limit(int resource, rlim_t value)
 
 static pid_t start(char **argv, const struct limits *limits, const sigset_t *old_mask)
 {
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) != 0)
+        die("pipe");
     pid_t pid = fork();
     if (pid < 0)
         die("fork");
-    if (pid > 0)
+    if (pid > 0) {
+        close(ends[1]);
+        until_exec = ends[0];
         return pid;
+    }
     setsid();
     sigprocmask(SIG_SETMASK, old_mask, NULL);
     set_limit(RLIMIT_NOFILE, limits->files);

@@ -68,7 +68,7 @@ WHOLE     = -MMD -MP -MF $(@:.o=.d) -MT $@ -c $< -o $@.new && mv -f $@.new $@
 
 PROGRAM_PARTS = npy npy_header rng clock witness $(PARTS_$(RUNTIME))
 PARTS_process = engines perturb
-PARTS_openmp  = gate
+PARTS_openmp  = gate tsan_openmp
 PARTS_opencl  = ocl_trace ocl_calls ocl_error
 PARTS_mpi     = $(patsubst $(COURSE)/common/%.c,%,$(sort $(wildcard $(COURSE)/common/mpi_trace*.c)))
 
@@ -96,10 +96,11 @@ objects: $(OBJECTS)
 link: $(PROGRAMS)
 
 # Some of the student's calls come to common/ first: OpenCL's, to count objects; read, write, ... in
-# the labs with processes, to make them slow and short on demand. main.c's go where they always go.
+# the labs with processes, and atomic reads, to make them slow (and short) on demand. main.c's go where they always go.
 RENAME_process = $(call renames,perturb.h,perturb_)
 RENAME_opencl  = $(call renames,ocl_calls.h,trace_)
-renames = $(foreach f,$(sort $(shell grep -o '$2[a-zA-Z]*' $(COURSE)/common/$1)),--redefine-sym $(f:$2%=%)=$f)
+RENAME_openmp  = $(foreach n,32 64,--redefine-sym __tsan_atomic$(n)_load=late_atomic$(n)_load)
+renames = $(foreach f,$(sort $(shell grep -o '$2[a-zA-Z_]*' $(COURSE)/common/$1)),--redefine-sym $(f:$2%=%)=$f)
 
 # Built again when the files are taken from another folder than last time, whatever their dates.
 $(OUT)/submit: FORCE

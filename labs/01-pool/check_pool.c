@@ -45,10 +45,17 @@ static void expect_squares(const struct run *r, const int64_t *values, size_t co
     struct npy out = expect_array(r, "out.npy", NPY_I8, 2, (size_t[]){count, 2});
     const int64_t(*pair)[2] = out.data;
     int64_t *expected = calloc(count + 1, sizeof *expected), *result = calloc(count + 1, sizeof *result);
+    bool zeros = count > 0;
     for (size_t i = 0; i < count; i++) {
         expected[i] = values[i] * values[i];
         result[i] = pair[i][1];
+        zeros = zeros && result[i] == 0;
     }
+    if (zeros)
+        say_also(
+            "All results are 0. Either they never came into out, or the workers computed with what stood at `in` when "
+            "they were\n  forked: what the parent writes later they do not see, so send the elements, not their "
+            "address.");
     expect_int64s(r, "pool_map: out", result, expected, count);
     free(expected);
     free(result);
@@ -67,11 +74,29 @@ static void expect_status(const struct run *r, size_t maps, size_t m, int value,
     npy_free(&status);
 }
 
-static void map_and_check(const struct launch *how, size_t count, const char *chunk)
+/* main.c belongs to one process: a child that comes back from pool_create goes on in it as a second one. */
+static void expect_one_main(const struct run *r, const struct witness *w)
+{
+    pid_t first = 0;
+    for (size_t i = 0; i < w->count; i++) {
+        if (w->events[i].kind != 'p')
+            continue;
+        if (first == 0)
+            first = w->events[i].pid;
+        if (w->events[i].pid != first)
+            fail_test(CAUSE_HYGIENE, r,
+                      "two processes went on in main.c after pool_create: a child came back from your code. After fork "
+                      "a worker must never return to its caller: it ends with _exit.");
+    }
+}
+
+static void map_and_check(const struct launch *how, const char *processes, size_t count, const char *chunk)
 {
     struct run r;
     int64_t *values = put_values(count);
-    run_program(&r, how, ARGS("-p", "4", "-k", chunk, "in.npy", "out.npy"));
+    run_program(&r, how, ARGS("-p", processes, "-k", chunk, "in.npy", "out.npy"));
+    if (how->witness)
+        expect_one_main(&r, how->witness);
     expect_success(&r);
     expect_squares(&r, values, count);
     run_free(&r);
@@ -86,6 +111,7 @@ struct workers {
     size_t largest;  /* most tasks ever held at the same time */
     int64_t victim;  /* the worker whose element is this ... */
     bool killed;     /* ... was killed, by us; or the parent was */
+    bool spins;      /* the parent used a processor although it had nothing to do */
 };
 
 /* Holds the first task until all others have begun. */
@@ -108,20 +134,25 @@ START_TEST(map_in_order)
     struct workers s = {.together = 37};
     struct witness w = {.on_event = hold_first, .quiet_seconds = 0.5, .state = &s};
     struct launch how = {.seconds = SECONDS, .witness = &w};
-    map_and_check(&how, 37, "1");
+    map_and_check(&how, "4", 37, "1");
     witness_free(&w);
-    map_and_check(&plain, 37, "0");
+    map_and_check(&plain, "4", 37, "0");
 }
 END_TEST
 
 START_TEST(odd_counts)
 {
     static const struct {
+        const char *processes;
         size_t count;
         const char *chunk;
-    } cases[] = {{0, "1"}, {0, "0"}, {1, "1"}, {3, "1"}, {3, "0"}, {10, "4"}, {5, "100"}};
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-        map_and_check(&plain, cases[i].count, cases[i].chunk);
+    } cases[] = {{"4", 0, "1"},  {"4", 0, "0"},   {"4", 1, "1"}, {"4", 3, "1"},  {"4", 3, "0"},
+                 {"4", 10, "4"}, {"4", 5, "100"}, {"1", 5, "0"}, {"40", 90, "1"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        if (atoi(cases[i].processes) > 4)
+            say_also("This pool has 40 workers. Is there a table with room for fewer, or a number that is always 4?");
+        map_and_check(&plain, cases[i].processes, cases[i].count, cases[i].chunk);
+    }
 }
 END_TEST
 
@@ -143,7 +174,7 @@ START_TEST(many_elements)
 {
     size_t count = 100000;
     struct run r;
-    map_and_check(&plain, count, "0");
+    map_and_check(&plain, "4", count, "0");
     int64_t *values = put_values(count);
     run_program(&r, &plain, ARGS("-k", "7", "-r", "runs.npy", "in.npy", "out.npy"));
     expect_success(&r);
@@ -154,35 +185,42 @@ START_TEST(many_elements)
 }
 END_TEST
 
-START_TEST(large_elements)
+/* Elements of `size` random bytes, which come back reversed. */
+static void map_bytes(const struct launch *how, size_t count, size_t size, const char *chunk)
 {
-    size_t shape[] = {12, 1u << 20}, bytes = shape[0] * shape[1];
+    size_t shape[] = {count, size}, bytes = count * size;
     unsigned char *in = malloc(bytes);
     struct rng rng = rng_seeded(suite_seed());
+    struct run r;
     for (size_t i = 0; i < bytes; i++)
         in[i] = (unsigned char)rng_next(&rng);
     put_array("in.npy", NPY_U1, 2, shape, in);
-    static const char *const chunks[] = {"1", "3"};
-    for (int c = 0; c < 2; c++) {
-        struct run r;
-        run_program(&r, &plain, ARGS("-k", chunks[c], "in.npy", "out.npy"));
-        expect_success(&r);
-        struct npy out = expect_array(&r, "out.npy", NPY_U1, 2, shape);
-        const unsigned char *result = out.data;
-        for (size_t i = 0; i < bytes; i++) {
-            size_t row = i / shape[1], column = i % shape[1];
-            unsigned expected = in[row * shape[1] + shape[1] - 1 - column];
-            if (result[i] != expected)
-                fail_test(CAUSE_WRONG_VALUE, &r,
-                          "elements of 1 MiB: byte %zu of out[%zu] is %u, expected %u. A pipe or socket takes large "
-                          "elements in pieces: read and write until all is there. Shared memory has to be large "
-                          "enough for all of them, and results must not lie on elements.",
-                          column, row, result[i], expected);
-        }
-        npy_free(&out);
-        run_free(&r);
+    run_program(&r, how, ARGS("-k", chunk, "in.npy", "out.npy"));
+    if (how == &plain && strstr(r.err, strerror(ECHILD)))
+        say_also("A worker has ended. The elements are large: is there a buffer of a fixed size, or a large one on the "
+                 "stack?");
+    expect_success(&r);
+    struct npy out = expect_array(&r, "out.npy", NPY_U1, 2, shape);
+    const unsigned char *result = out.data;
+    for (size_t i = 0; i < bytes; i++) {
+        size_t row = i / size, column = i % size;
+        unsigned expected = in[row * size + size - 1 - column];
+        if (result[i] != expected)
+            fail_test(CAUSE_WRONG_VALUE, &r,
+                      "elements of %zu bytes: byte %zu of out[%zu] is %u, expected %u. A pipe or socket takes large "
+                      "elements in pieces: read and write until all is there. Shared memory has to be large "
+                      "enough for all of them, and results must not lie on elements.",
+                      size, column, row, result[i], expected);
     }
+    npy_free(&out);
+    run_free(&r);
     free(in);
+}
+
+START_TEST(large_elements)
+{
+    map_bytes(&plain, 12, 1u << 20, "1");
+    map_bytes(&plain, 12, 1u << 20, "3");
 }
 END_TEST
 
@@ -190,6 +228,7 @@ START_TEST(bad_argument)
 {
     put_indices(3);
     static const char *const wrong[] = {"0", "-1"};
+    say_also("After pool_create has returned NULL, main.c calls pool_destroy(NULL), which is allowed.");
     for (int i = 0; i < 2; i++) {
         struct run r;
         run_program(&r, &plain, ARGS("-p", wrong[i], "in.npy", "out.npy"));
@@ -308,10 +347,43 @@ START_TEST(tasks_in_workers)
 }
 END_TEST
 
+/* Nanoseconds that a process's first thread has had a processor; 0 if that cannot be seen. */
+static long long processor_time(pid_t pid)
+{
+    char path[40];
+    long long ns = 0;
+    snprintf(path, sizeof path, "/proc/%d/schedstat", (int)pid);
+    FILE *f = fopen(path, "r");
+    if (f && fscanf(f, "%lld", &ns) != 1)
+        ns = 0;
+    if (f)
+        fclose(f);
+    return ns;
+}
+
+/* While all workers are held, there is nothing for the parent to do but to sleep. Whoever waits for a processor on a
+   busy machine, to fall asleep, gets it within this second. */
+static bool parent_spins(pid_t parent)
+{
+    long long begun = processor_time(parent);
+    for (int look = 0; look < 100; look++, usleep(10000))
+        if (!proc_runs(parent))
+            return false;
+    return processor_time(parent) - begun > 2000000;
+}
+
+static bool gather_and_look(struct witness *w, size_t index)
+{
+    struct workers *s = w->state;
+    if (w->events[index].kind == 'b' && s->largest < s->together && w->held >= s->together && s->main > 1)
+        s->spins = parent_spins(s->main);
+    return gather(w, index);
+}
+
 START_TEST(side_by_side)
 {
     struct workers s = {.together = 4};
-    struct witness w = {.on_event = gather, .on_quiet = stop_gathering, .quiet_seconds = 1, .state = &s};
+    struct witness w = {.on_event = gather_and_look, .on_quiet = stop_gathering, .quiet_seconds = 1, .state = &s};
     struct launch how = {.seconds = 2 * SECONDS, .witness = &w};
     struct run r;
     put_indices(8);
@@ -322,6 +394,12 @@ START_TEST(side_by_side)
                   "8 sleeps on 4 workers: never more than %zu ran at the same time; expected 4. "
                   "Wake every worker, or send it its chunk, before you wait for the first answer.",
                   s.largest);
+    if (s.spins)
+        fail_test(
+            CAUSE_METHOD, &r,
+            "while all 4 workers were busy, the parent ran all the time, asking again and again whether somebody "
+            "has answered. That takes a processor from the workers: poll (or select, or read) lets it sleep until "
+            "one has.");
     expect_tasks(&r, &w, 8);
     expect_results_of_workers(&r, &w, NULL, 8);
     run_free(&r);
@@ -418,6 +496,9 @@ START_TEST(two_pools)
 {
     struct run r;
     int64_t *values = put_values(20);
+    say_also(
+        "There are two pools here: a worker of the second one inherits the parent's ends of the first one's, and each "
+        "pool is to\n  wait for its own workers only (waitpid with their pids).");
     run_program(&r, &plain, ARGS("-2", "-m", "4", "-k", "3", "-s", "status.npy", "in.npy", "out.npy"));
     expect_success(&r);
     for (size_t m = 0; m < 4; m++)
@@ -528,6 +609,7 @@ END_TEST
 struct census {
     int descriptors[3], living[3], zombies[3];
     size_t shared[3]; /* bytes of shared memory */
+    int at_once;      /* living when pool_destroy had just returned */
     bool seen[3];
 };
 
@@ -543,6 +625,8 @@ static bool take_census(struct witness *w, size_t index)
         /* Workers that nobody waited for may still be about to end: they are the more zombies in a moment. */
         for (int look = 0; look < 100; look++) {
             proc_children(e->pid, &c->living[e->value], &c->zombies[e->value]);
+            if (look == 0 && e->value == POINT_DESTROYED)
+                c->at_once = c->living[e->value];
             if (e->value != POINT_DESTROYED || c->living[e->value] == 0)
                 break;
             usleep(5000);
@@ -551,13 +635,13 @@ static bool take_census(struct witness *w, size_t index)
     return true;
 }
 
-START_TEST(nothing_left)
+/* One run, with one more variable in the environment, or NULL. */
+static void expect_nothing_left(const char *setting)
 {
     struct census c = {0};
     struct witness w = {.on_event = take_census, .state = &c};
-    struct launch how = {.seconds = SECONDS, .witness = &w};
+    struct launch how = {.seconds = SECONDS, .witness = &w, .env = (const char *const[]){setting, NULL}};
     struct run r;
-    put_indices(8);
     run_program(&r, &how, ARGS("-2", "-m", "2", "in.npy", "out.npy"));
     expect_success(&r);
     if (!c.seen[POINT_BEFORE] || !c.seen[POINT_CREATED] || !c.seen[POINT_DESTROYED])
@@ -569,6 +653,11 @@ START_TEST(nothing_left)
     if (c.living[POINT_DESTROYED] > 0)
         fail_test(CAUSE_HYGIENE, &r, "after pool_destroy %d worker%s still alive.", c.living[POINT_DESTROYED],
                   c.living[POINT_DESTROYED] == 1 ? " is" : "s are");
+    if (c.at_once > 0)
+        fail_test(CAUSE_HYGIENE, &r,
+                  "when pool_destroy returned %d worker%s still alive, and ended only a moment later. It has to wait "
+                  "for each of them: waitpid.",
+                  c.at_once, c.at_once == 1 ? " was" : "s were");
     int left = c.descriptors[POINT_DESTROYED] - c.descriptors[POINT_BEFORE];
     if (left > 0)
         fail_test(CAUSE_LEAK, &r,
@@ -583,6 +672,15 @@ START_TEST(nothing_left)
                   c.shared[POINT_DESTROYED] - c.shared[POINT_BEFORE]);
     run_free(&r);
     witness_free(&w);
+}
+
+START_TEST(nothing_left)
+{
+    char slowly[40];
+    snprintf(slowly, sizeof slowly, "LAB_PERTURB=%" PRIu64, suite_seed() % 1000000);
+    put_indices(8);
+    expect_nothing_left(NULL);
+    expect_nothing_left(slowly); /* workers take their time to end */
 }
 END_TEST
 
@@ -637,7 +735,9 @@ START_TEST(any_schedule)
         char seed[40];
         snprintf(seed, sizeof seed, "LAB_PERTURB=%" PRIu64, (suite_seed() + i) % 1000000);
         struct launch how = {.seconds = 2 * SECONDS, .env = (const char *const[]){seed, NULL}};
-        map_and_check(&how, 37, i % 2 ? "0" : "5");
+        map_and_check(&how, "4", 37, i % 2 ? "0" : "5");
+        if (i < 2) /* more than a pipe takes whole */
+            map_bytes(&how, 9, 9000, "2");
     }
 }
 END_TEST
@@ -653,15 +753,16 @@ static bool note_end(struct witness *w, size_t index)
 START_TEST(memory_clean)
 {
     static const struct {
+        const char *processes;
         size_t count;
         const char *chunk;
-    } cases[] = {{37, "5"}, {2, "0"}};
+    } cases[] = {{"4", 37, "5"}, {"4", 2, "0"}, {"20", 37, "1"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         bool ended = false;
         struct witness w = {.on_event = note_end, .state = &ended};
         struct launch how = asan;
         how.witness = &w;
-        map_and_check(&how, cases[i].count, cases[i].chunk);
+        map_and_check(&how, cases[i].processes, cases[i].count, cases[i].chunk);
         if (!ended)
             fail_test(CAUSE_TAMPER, NULL, "the program ended before main.c did: does your code call exit or _exit?");
         witness_free(&w);

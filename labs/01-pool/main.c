@@ -168,8 +168,12 @@ static int use_pools(const struct npy *in, void *elements, void *out, int64_t st
         printf("%d workers\n", options.processes);
     witness_tell(WITNESS_POINT, POINT_BEFORE, 0);
     struct pool *pools[2] = {pool_create(options.processes), options.two_pools ? pool_create(options.processes) : NULL};
-    if (!pools[0] || (options.two_pools && !pools[1]))
-        return failed("pool_create");
+    if (!pools[0] || (options.two_pools && !pools[1])) {
+        int status = failed("pool_create");
+        pool_destroy(pools[0]); /* NULL is allowed */
+        pool_destroy(pools[1]);
+        return status;
+    }
     witness_tell(WITNESS_POINT, POINT_CREATED, 0);
     memcpy(elements, in->data, in->count * npy_item_size(in->type));
     int result = run_maps(pools, in, elements, out, status);

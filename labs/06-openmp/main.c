@@ -43,6 +43,7 @@ static const char usage[] = "usage: threads                                     
                             "  -p          all cases at the same time, each in a thread of a parallel region\n"
                             "  -S N        for a test of speed: N calls, x moves on before each; kept is their sum\n"
                             "  -g          A, a or ids is closed: a suite sees which thread touches it where\n"
+                            "  -k          fail where a call does not leave OpenMP's settings as they are\n"
                             "example: threads -t 1,2,4 matvec A.npy x.npy y.npy\n";
 
 enum kind { TEAM, SERIAL, MATVEC, SUM };
@@ -51,13 +52,13 @@ static const struct {
     int words; /* after it, for one case */
 } kinds[] = {{"team", 2}, {"serial", 3}, {"matvec", 3}, {"sum", 2}};
 
-enum { MAX_SIZES = 16, MAX_CALLS = 1 << 20, GUARD = 8, EXIT_MEMORY = 3 };
+enum { MAX_SIZES = 16, MAX_CALLS = 1 << 20, GUARD = 8, EXIT_MEMORY = 3, EXIT_SETTINGS };
 
 static struct {
     int sizes[MAX_SIZES], size_count; /* of teams; 0 stands for OpenMP's own choice */
     int calls, warm_calls, speed_calls;
     double before;
-    bool together, gate;
+    bool together, gate, keep;
 } options = {.size_count = 1, .calls = 1};
 
 /* One case: its inputs, and a row of results for each call. */
@@ -70,6 +71,7 @@ struct job {
     size_t width, items; /* numbers of one call's result; items: of y or ids */
     double *results;     /* width numbers a call; of team int64_t */
     const char *fault;   /* what went wrong in a call */
+    char changed[100];   /* which of OpenMP's settings a call has changed */
 };
 
 static int failed(const char *what)
@@ -138,8 +140,36 @@ static void call_matvec(struct job *job, double *result)
         job->fault = "the product wrote outside y[0] ... y[rows - 1]";
 }
 
+/* OpenMP's settings for regions that this thread begins. */
+struct settings {
+    const char *name;
+    int (*get)(void);
+};
+static const struct settings settings[] = {{"omp_get_max_threads()", omp_get_max_threads},
+                                           {"omp_get_dynamic()", omp_get_dynamic},
+                                           {"omp_get_max_active_levels()", omp_get_max_active_levels}};
+enum { SETTINGS = sizeof settings / sizeof *settings };
+
+static void get_settings(int value[SETTINGS])
+{
+    for (size_t i = 0; i < SETTINGS; i++)
+        value[i] = settings[i].get();
+}
+
+static void compare_settings(struct job *job, const int before[SETTINGS])
+{
+    int after[SETTINGS];
+    get_settings(after);
+    for (size_t i = 0; i < SETTINGS; i++)
+        if (after[i] != before[i])
+            snprintf(job->changed, sizeof job->changed, "%s was %d before the call, and is %d after it",
+                     settings[i].name, before[i], after[i]);
+}
+
 static void call_once(struct job *job, size_t number)
 {
+    int before[SETTINGS];
+    get_settings(before);
     double *result = job->results + number * job->width;
     if (job->kind == TEAM)
         call_team(job, (int64_t *)(void *)result);
@@ -147,6 +177,7 @@ static void call_once(struct job *job, size_t number)
         *result = sum_omp(job->a.data, job->a.count);
     else
         call_matvec(job, result);
+    compare_settings(job, before);
 }
 
 /* What a test of speed times: products that cannot be left out. No two of them have the
@@ -284,6 +315,10 @@ static int save(struct job *job)
         fprintf(stderr, "%s\n", job->fault);
         return EXIT_MEMORY;
     }
+    if (options.keep && job->changed[0]) {
+        fprintf(stderr, "%s\n", job->changed);
+        return EXIT_SETTINGS;
+    }
     size_t shape[] = {(size_t)options.size_count * (size_t)options.calls, job->width};
     if (npy_save(job->out, job->kind == TEAM ? NPY_I8 : NPY_F8, job->kind == SUM ? 1 : 2, shape, job->results) == 0)
         return EXIT_SUCCESS;
@@ -408,7 +443,7 @@ static bool read_sizes(const char *list)
 static bool read_options(int argc, char **argv)
 {
     bool good = true;
-    for (int c; (c = getopt(argc, argv, "t:r:w:f:S:pg")) != -1;) {
+    for (int c; (c = getopt(argc, argv, "t:r:w:f:S:pgk")) != -1;) {
         switch (c) {
         case 't':
             good = good && read_sizes(optarg);
@@ -431,6 +466,9 @@ static bool read_options(int argc, char **argv)
             break;
         case 'g':
             options.gate = true;
+            break;
+        case 'k':
+            options.keep = true;
             break;
         default:
             return false;

@@ -12,7 +12,7 @@
 
 /* Starts a team. Thread k of it writes ids[k] = k if k < max; ids has room for max
    numbers. Returns how many threads the team has, which may be more than max.
-   (OpenMP 5.2, section 10.1: parallel construct; 18.2.4: omp_get_thread_num) */
+   (OpenMP 5.2: parallel construct, omp_get_thread_num) */
 int team(int *ids, int max);
 
 /* y = A x, computed by the calling thread alone.

@@ -1,0 +1,53 @@
+#include "threads.h"
+
+#include <omp.h>
+
+int team(int *ids, int max)
+{
+    int size = 0;
+#pragma omp parallel
+    {
+        int id = omp_get_thread_num();
+        if (id < max)
+            ids[id] = id;
+#pragma omp single
+        size = omp_get_num_threads();
+    }
+    return size;
+}
+
+void matvec_serial(const double *A, size_t rows, size_t cols, const double *x, double *y)
+{
+    for (size_t i = 0; i < rows; i++) {
+        double s = 0;
+        for (size_t j = 0; j < cols; j++)
+            s += A[i * cols + j] * x[j];
+        y[i] = s;
+    }
+}
+
+void matvec_omp(const double *A, size_t rows, size_t cols, const double *x, double *y)
+{
+#pragma omp parallel
+    {
+        size_t n = (size_t)omp_get_num_threads(), id = (size_t)omp_get_thread_num();
+        size_t first = rows * id / n, last = rows * (id + 1) / n;
+        if (first < last) {
+            for (size_t i = first; i < last; i++)
+                y[i] = 0;
+#pragma omp barrier
+            for (size_t i = first; i < last; i++)
+                for (size_t j = 0; j < cols; j++)
+                    y[i] += A[i * cols + j] * x[j];
+        }
+    }
+}
+
+double sum_omp(const double *a, size_t count)
+{
+    double s = 0;
+#pragma omp parallel for reduction(+ : s)
+    for (size_t i = 0; i < count; i++)
+        s += a[i];
+    return s;
+}
