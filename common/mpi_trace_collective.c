@@ -119,7 +119,56 @@ REDUCTION(Reduce_scatter, Ireduce_scatter, PMPI_Reduce_scatter, -1, sum(counts, 
           (const void *in, void *out, const int counts[], MPI_Datatype type, MPI_Op op, MPI_Comm comm),
           (in, out, counts, type, op, comm))
 
-/* Each rank pair has a type of its own here, so no size is noted; nor is there a non-blocking wrapper. */
+/* ---- among the neighbours of a topology ---- */
+
+/* Bytes are those for one neighbour. */
+COLLECTIVE(Neighbor_allgather, Ineighbor_allgather, -1, in_count, in_type,
+           (const void *in, int in_count, MPI_Datatype in_type, void *out, int out_count, MPI_Datatype out_type,
+            MPI_Comm comm),
+           (in, in_count, in_type, out, out_count, out_type, comm))
+// NOLINTNEXTLINE(readability-function-size): the parameters are the MPI standard's
+COLLECTIVE(Neighbor_allgatherv, Ineighbor_allgatherv, -1, in_count, in_type,
+           (const void *in, int in_count, MPI_Datatype in_type, void *out, const int out_counts[], const int places[],
+            MPI_Datatype out_type, MPI_Comm comm),
+           (in, in_count, in_type, out, out_counts, places, out_type, comm))
+COLLECTIVE(Neighbor_alltoall, Ineighbor_alltoall, -1, in_count, in_type,
+           (const void *in, int in_count, MPI_Datatype in_type, void *out, int out_count, MPI_Datatype out_type,
+            MPI_Comm comm),
+           (in, in_count, in_type, out, out_count, out_type, comm))
+// NOLINTNEXTLINE(readability-function-size): the parameters are the MPI standard's
+COLLECTIVE(Neighbor_alltoallv, Ineighbor_alltoallv, -1, in_counts[0], in_type,
+           (const void *in, const int in_counts[], const int in_places[], MPI_Datatype in_type, void *out,
+            const int out_counts[], const int out_places[], MPI_Datatype out_type, MPI_Comm comm),
+           (in, in_counts, in_places, in_type, out, out_counts, out_places, out_type, comm))
+
+/* Each pair of ranks has a type of its own in these, so no size is noted. */
+// NOLINTNEXTLINE(readability-function-size): the parameters are the MPI standard's
+int MPI_Neighbor_alltoallw(const void *in, const int in_counts[], const MPI_Aint in_places[],
+                           const MPI_Datatype in_types[], void *out, const int out_counts[],
+                           const MPI_Aint out_places[], const MPI_Datatype out_types[], MPI_Comm comm)
+{
+    struct mpi_trace_call *call = trace_begin(CALL_Neighbor_alltoallw, comm, SITE);
+    trace_collective(call, comm, -1, 0, MPI_BYTE);
+    trace_blocks(call);
+    return trace_end(call, PMPI_Neighbor_alltoallw(in, in_counts, in_places, in_types, out, out_counts, out_places,
+                                                   out_types, comm));
+}
+
+// NOLINTNEXTLINE(readability-function-size): the parameters are the MPI standard's
+int MPI_Ialltoallw(const void *in, const int in_counts[], const int in_places[], const MPI_Datatype in_types[],
+                   void *out, const int out_counts[], const int out_places[], const MPI_Datatype out_types[],
+                   MPI_Comm comm, MPI_Request *request)
+{
+    struct mpi_trace_call *call = trace_begin(CALL_Ialltoallw, comm, SITE);
+    trace_collective(call, comm, -1, 0, MPI_BYTE);
+    int code =
+        PMPI_Ialltoallw(in, in_counts, in_places, in_types, out, out_counts, out_places, out_types, comm, request);
+    if (call && code == MPI_SUCCESS)
+        trace_object_add(OBJECT_REQUEST, call, (uint64_t)(uintptr_t)*request, request);
+    return trace_end(call, code);
+}
+
+// NOLINTNEXTLINE(readability-function-size): the parameters are the MPI standard's
 int MPI_Alltoallw(const void *in, const int in_counts[], const int in_places[], const MPI_Datatype in_types[],
                   void *out, const int out_counts[], const int out_places[], const MPI_Datatype out_types[],
                   MPI_Comm comm)
