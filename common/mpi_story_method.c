@@ -294,10 +294,18 @@ static void say_clash(FILE *out, struct mpi_story *story, int rank, const struct
     struct mpi_trace_call other = {.function = call->clash, .site = call->clash_site, .of = -1, .root = -1};
     fprintf(out, "rank %d: ", rank);
     say_call(out, story, call);
-    if (other.site == call->site && other.function == call->function) {
-        fputs(" sends from and receives into the same memory. The two arrays of one call must not overlap: use another "
-              "array, or MPI_Sendrecv_replace",
+    if (call->flags & MPI_TRACE_COMPLETED) {
+        fputs(" only begins, and memory that it was given was freed before MPI_Wait (or the like) had completed its "
+              "request. Free it after that",
               out);
+        return;
+    }
+    if (other.site == call->site && other.function == call->function) {
+        fprintf(
+            out,
+            " sends from and receives into the same memory. The two arrays of one call must not overlap: use another "
+            "array, or %s",
+            call->sequence > 0 ? "MPI_IN_PLACE" : "MPI_Sendrecv_replace");
         return;
     }
     fputs(call->writes ? " receives into memory that " : " sends from memory that ", out);

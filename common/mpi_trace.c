@@ -24,11 +24,12 @@ static struct {
     int mark;
     int slots; /* given out */
     bool synchronous;
+    int fails; /* from this mark on; -1: never */
     bool hold;
     uint64_t hold_state;
     bool held_back; /* this rank is the one that is held back */
     long slept;     /* microseconds, of HOLD_BUDGET */
-} trace = {.lock = PTHREAD_MUTEX_INITIALIZER, .mark = MPI_TRACE_OURS};
+} trace = {.lock = PTHREAD_MUTEX_INITIALIZER, .mark = MPI_TRACE_OURS, .fails = -1};
 
 static _Thread_local int depth; /* wrappers that this thread is in: the library's own calls are at depth 2 */
 static _Thread_local struct mpi_trace_slot *slot;
@@ -54,6 +55,11 @@ void trace_unlock(void)
 struct mpi_trace_file *trace_file(void)
 {
     return trace.file;
+}
+
+bool trace_fails(const struct mpi_trace_call *call)
+{
+    return call && trace.fails >= 0 && call->mark >= trace.fails;
 }
 
 bool trace_synchronous(void)
@@ -110,6 +116,8 @@ static void start(void)
     PMPI_Comm_size(MPI_COMM_WORLD, &size);
     const char *sync = getenv("LAB_MPI_SYNC");
     trace.synchronous = sync && strcmp(sync, "1") == 0;
+    const char *fail = getenv("LAB_MPI_FAIL");
+    trace.fails = fail && *fail ? atoi(fail) : -1;
     start_hold(rank, size);
 
     const char *folder = getenv("LAB_MPI_TRACE");

@@ -82,24 +82,68 @@ void trace_clash(struct mpi_trace_call *call)
     trace_unlock();
 }
 
-/* A type with gaps may leave out just what another message uses, so it is not looked at. */
-static void set_buffer(struct mpi_trace_call *call, const struct mpi_trace_peer *peer, const void *buffer, int count,
-                       MPI_Datatype type, bool writes)
+/* The bytes of an element, if elements lie one after the other without gaps; else 0. A type with gaps may leave out just
+   what another message uses, so it is not looked at. */
+static uint64_t dense_size(MPI_Datatype type)
 {
     int size = 0;
     MPI_Aint lower = 0, extent = 0;
-    if (!call || !buffer || count <= 0 || type == MPI_DATATYPE_NULL || peer->rank == MPI_TRACE_NOBODY ||
-        PMPI_Type_size(type, &size) != MPI_SUCCESS || PMPI_Type_get_extent(type, &lower, &extent) != MPI_SUCCESS ||
-        lower != 0 || extent != size)
+    if (type == MPI_DATATYPE_NULL || PMPI_Type_size(type, &size) != MPI_SUCCESS ||
+        PMPI_Type_get_extent(type, &lower, &extent) != MPI_SUCCESS || lower != 0 || extent != size || size < 0)
+        return 0;
+    return (uint64_t)size;
+}
+
+static void set_buffer(struct mpi_trace_call *call, const struct mpi_trace_peer *peer, const void *buffer, int count,
+                       MPI_Datatype type, bool writes)
+{
+    uint64_t size = buffer && count > 0 && peer->rank != MPI_TRACE_NOBODY ? dense_size(type) : 0;
+    if (size == 0)
         return;
     uint64_t before = call->buffer, before_length = call->length; /* what MPI_Sendrecv sends */
     call->buffer = (uint64_t)(uintptr_t)buffer;
-    call->length = (uint64_t)count * (uint64_t)size;
+    call->length = (uint64_t)count * size;
     call->writes = writes;
     if (overlap(before, before_length, call->buffer, call->length))
         note_clash(call, call);
     if (call->function < CALL_Send_init || call->function > CALL_Recv_init)
         trace_clash(call);
+}
+
+void trace_arrays(struct mpi_trace_call *call, const void *in, int64_t in_count, MPI_Datatype in_type, const void *out,
+                  int64_t out_first, int64_t out_end, MPI_Datatype out_type)
+{
+    if (!call || !in || !out || in == MPI_IN_PLACE || out == MPI_IN_PLACE || in_count <= 0 || out_end <= out_first ||
+        out_first < 0)
+        return;
+    uint64_t in_size = dense_size(in_type), out_size = dense_size(out_type);
+    if (overlap((uint64_t)(uintptr_t)in, (uint64_t)in_count * in_size,
+                (uint64_t)(uintptr_t)out + (uint64_t)out_first * out_size, (uint64_t)(out_end - out_first) * out_size))
+        note_clash(call, call);
+}
+
+void trace_keeps(struct mpi_trace_call *call, const int *counts, int number)
+{
+    if (!call || !counts || number <= 0)
+        return;
+    call->buffer = (uint64_t)(uintptr_t)counts;
+    call->length = (uint64_t)number * sizeof *counts;
+}
+
+#ifdef __SANITIZE_ADDRESS__
+void *__asan_region_is_poisoned(void *begin,
+                                size_t size); // NOLINT(bugprone-reserved-identifier): AddressSanitizer's name
+#endif
+
+bool trace_was_freed(const struct mpi_trace_call *call)
+{
+#ifdef __SANITIZE_ADDRESS__
+    // NOLINTNEXTLINE(performance-no-int-to-ptr): it was a pointer of this process
+    return call->length > 0 && __asan_region_is_poisoned((void *)(uintptr_t)call->buffer, call->length) != NULL;
+#else
+    (void)call;
+    return false;
+#endif
 }
 
 void trace_sends(struct mpi_trace_call *call, const void *buffer, int count, MPI_Datatype type)
@@ -349,13 +393,15 @@ static int end_window(struct mpi_trace_call *call, int code, MPI_Comm comm, cons
 int MPI_Win_create(void *base, MPI_Aint size, int unit, MPI_Info info, MPI_Comm comm, MPI_Win *win)
 {
     struct mpi_trace_call *call = begin_comm(CALL_Win_create, comm, SITE);
-    return end_window(call, PMPI_Win_create(base, size, unit, info, comm, win), comm, win);
+    return end_window(call, trace_fails(call) ? MPI_ERR_OTHER : PMPI_Win_create(base, size, unit, info, comm, win),
+                      comm, win);
 }
 
 int MPI_Win_allocate(MPI_Aint size, int unit, MPI_Info info, MPI_Comm comm, void *base, MPI_Win *win)
 {
     struct mpi_trace_call *call = begin_comm(CALL_Win_allocate, comm, SITE);
-    return end_window(call, PMPI_Win_allocate(size, unit, info, comm, base, win), comm, win);
+    return end_window(call, trace_fails(call) ? MPI_ERR_OTHER : PMPI_Win_allocate(size, unit, info, comm, base, win),
+                      comm, win);
 }
 
 /* What the other ranks read of shared memory nobody sees: all of it counts as given to them. */
@@ -363,7 +409,9 @@ int MPI_Win_allocate_shared(MPI_Aint size, int unit, MPI_Info info, MPI_Comm com
 {
     struct mpi_trace_call *call = begin_comm(CALL_Win_allocate_shared, comm, SITE);
     trace_gives(call, size, MPI_BYTE);
-    return end_window(call, PMPI_Win_allocate_shared(size, unit, info, comm, base, win), comm, win);
+    return end_window(call,
+                      trace_fails(call) ? MPI_ERR_OTHER : PMPI_Win_allocate_shared(size, unit, info, comm, base, win),
+                      comm, win);
 }
 
 int MPI_Win_fence(int assertion, MPI_Win win)

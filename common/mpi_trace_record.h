@@ -26,9 +26,15 @@ void trace_from(struct mpi_trace_call *call, int source, int tag, int count, MPI
    what is being received into, until the request is completed (MPI 4.0, section 3.7.2). */
 void trace_sends(struct mpi_trace_call *call, const void *buffer, int count, MPI_Datatype type);
 void trace_receives(struct mpi_trace_call *call, const void *buffer, int count, MPI_Datatype type);
-void trace_clash(struct mpi_trace_call *call);  /* looks whether the buffer of call is in use */
-void trace_sent(struct mpi_trace_call *call);   /* the message of trace_to is on its way */
-void trace_blocks(struct mpi_trace_call *call); /* the call can wait for another rank */
+void trace_clash(struct mpi_trace_call *call); /* looks whether the buffer of call is in use */
+/* The two arrays of a collective: of out elements out_first ... out_end - 1 are received. They must not overlap. */
+void trace_arrays(struct mpi_trace_call *call, const void *in, int64_t in_count, MPI_Datatype in_type, const void *out,
+                  int64_t out_first, int64_t out_end, MPI_Datatype out_type);
+void trace_keeps(struct mpi_trace_call *call, const int *counts, int number); /* until its request is completed */
+bool trace_was_freed(const struct mpi_trace_call *call); /* the memory of call; known under AddressSanitizer only */
+bool trace_fails(const struct mpi_trace_call *call);     /* LAB_MPI_FAIL: shall it fail, without being made? */
+void trace_sent(struct mpi_trace_call *call);            /* the message of trace_to is on its way */
+void trace_blocks(struct mpi_trace_call *call);          /* the call can wait for another rank */
 void trace_got(struct mpi_trace_call *call, int code, const MPI_Status *status);
 /* A collective: its number on the communicator, its root (-1: none), what this rank gives. */
 void trace_collective(struct mpi_trace_call *call, MPI_Comm comm, int root, int64_t count, MPI_Datatype type);

@@ -101,11 +101,17 @@ static void finished(uint64_t handle, const MPI_Request *variable, int code, con
     int cancelled = 0;
     if (record.from.used && code == MPI_SUCCESS)
         PMPI_Test_cancelled(status, &cancelled);
-    if (!record.from.used || cancelled)
-        return;
     record.flags = MPI_TRACE_COMPLETED;
     record.end = trace_now();
-    trace_got(&record, code, status);
+    if (trace_was_freed(&record)) {
+        record.flags |= MPI_TRACE_CLASH;
+        record.clash = record.function;
+        record.clash_site = record.site;
+    } else if (!record.from.used || cancelled) {
+        return;
+    }
+    if (record.from.used && !cancelled)
+        trace_got(&record, code, status);
     trace_append(&record);
 }
 

@@ -887,7 +887,7 @@ START_TEST(memory_clean)
     struct mpi_story *story = run_script(&r, &asan, s);
     char *words = mpi_story_clash(story, MPI_STORY_ALL);
     if (words)
-        fail_test(CAUSE_RACE, &r, "%s.", words);
+        fail_test(CAUSE_MEMORY, &r, "%s.", words);
     judge(&r, s, NULL);
     mpi_story_free(story);
     run_free(&r);
