@@ -58,7 +58,8 @@ static bool make_call_safe(struct mpi_trace_call *call, int ranks)
     make_peer_safe(&call->got, ranks);
     if (call->of < 0 || call->of >= CALL_COUNT)
         call->of = -1;
-    return call->function >= 0 && call->function < CALL_COUNT && call->end <= INT64_MAX && call->begin <= INT64_MAX;
+    return call->function >= 0 && call->function < CALL_COUNT && call->clash >= 0 && call->clash < CALL_COUNT &&
+           call->end <= INT64_MAX && call->begin <= INT64_MAX;
 }
 
 static void take_comms(struct mpi_trace_file *file, int ranks)
@@ -73,7 +74,7 @@ static void take_objects(struct mpi_trace_file *file, int ranks)
 {
     for (int i = 0; i < MPI_TRACE_OBJECTS; i++) {
         struct mpi_trace_object *object = &file->object[i];
-        if (!make_call_safe(&object->made, ranks) || object->kind < 0 || object->kind > OBJECT_MESSAGE)
+        if (!make_call_safe(&object->made, ranks) || object->kind < 0 || object->kind >= OBJECT_KINDS)
             object->kind = OBJECT_NONE;
     }
 }
@@ -163,6 +164,22 @@ bool mpi_story_whole(const struct mpi_story *story)
             story->rank[i].file->comms_lost)
             return false;
     return true;
+}
+
+bool mpi_story_present(const struct mpi_story *story)
+{
+    for (int i = 0; i < story->ranks; i++)
+        if (!story->rank[i].present)
+            return false;
+    return true;
+}
+
+int mpi_story_overflow(const struct mpi_story *story)
+{
+    for (int i = 0; i < story->ranks; i++)
+        if (story->rank[i].present && story->rank[i].lost)
+            return i;
+    return -1;
 }
 
 uint64_t mpi_story_changes(const struct mpi_story *story)

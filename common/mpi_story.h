@@ -42,9 +42,13 @@ void mpi_story_free(struct mpi_story *story);
 
 const struct mpi_story_rank *mpi_story_rank(const struct mpi_story *story, int rank);
 
-/* Are all ranks present, and no call, object or communicator lost for want of room? If not, a
-   check of method can only be answered with "not checked" (or, where the program ended well, with tamper). */
+/* Are all ranks present, and no call, object or communicator lost for want of room? */
 bool mpi_story_whole(const struct mpi_story *story);
+/* Are all ranks present? Where the program ended well and one is not, somebody tampered with its file. */
+bool mpi_story_present(const struct mpi_story *story);
+/* The first rank that made more calls than are kept; -1: none. That is no tampering: who sends every element by
+   itself makes many calls. */
+int mpi_story_overflow(const struct mpi_story *story);
 
 /* Grows with every call of every rank. Two readings some time apart that are equal, and
    mpi_story_hang saying deadlock both times: the deadlock is certain, before any time limit. */
@@ -63,13 +67,21 @@ enum mpi_verdict mpi_story_hang(struct mpi_story *story, char **words);
 /* How often rank made a call out of functions (ended by CALL_END) in the case mark. */
 long mpi_story_count(const struct mpi_story *story, int rank, int mark, const int *functions);
 
-/* Insists that in the case mark a call out of functions was made, on one communicator of size ranks, by each of its
-   ranks, the same number of times (times > 0: that many). */
+/* Insists that in the case mark calls out of functions joined size ranks: on one communicator of that size, by each of
+   its ranks the same number of times (times > 0: that many); or, with times = 0, on several communicators, such as
+   halves and their leaders, that hang together. */
 char *mpi_story_collective(struct mpi_story *story, int mark, int size, const int *functions, int times);
 
+/* Did reductions by an operation of the program's own (MPI_Op_create) join size ranks in the case mark, as above? */
+bool mpi_story_own_reduction(struct mpi_story *story, int mark, int size);
+
 /* What the student's code made in the case mark and never freed or completed: datatypes, operations, communicators,
-   requests. */
+   requests, windows. */
 char *mpi_story_objects(struct mpi_story *story, int mark);
+
+/* Memory that a message used while another one was still using it, in a way that is not allowed: an array received into
+   before MPI_Wait has ended its MPI_Isend, for example. The first such call. */
+char *mpi_story_clash(struct mpi_story *story, int mark);
 
 /* Messages sent in the case mark that were never received by its end (or by anybody, in any case after it). */
 char *mpi_story_unreceived(struct mpi_story *story, int mark);

@@ -41,6 +41,8 @@ long mpi_story_count(const struct mpi_story *story, int rank, int mark, const in
 
 /* ---- collectives ---- */
 
+enum { MOST_USES = 16 }; /* communicators in one case */
+
 /* Calls out of the set on one communicator, for each of its ranks. */
 struct use {
     uint32_t comm;
@@ -60,14 +62,15 @@ static struct use *use_of(struct use *uses, int *count, int max, const struct mp
     return &uses[(*count)++];
 }
 
+/* functions: which calls; NULL: those by an operation of the program's own. */
 static int collect_uses(const struct mpi_story *story, int mark, const int *functions, struct use *uses, int max)
 {
     int count = 0;
     for (int r = 0; r < story->ranks; r++)
         for (size_t i = 0; i < story->rank[r].count; i++) {
             const struct mpi_trace_call *call = &story->rank[r].calls[i];
-            if (!is_call(call, mark) || !in_set(call->function, functions) || call->comm_rank < 0 ||
-                call->comm_rank >= MPI_TRACE_MAX_RANKS)
+            bool asked = functions ? in_set(call->function, functions) : (call->flags & MPI_TRACE_OWN_OP) != 0;
+            if (!is_call(call, mark) || !asked || call->comm_rank < 0 || call->comm_rank >= MPI_TRACE_MAX_RANKS)
                 continue;
             struct use *use = use_of(uses, &count, max, call);
             if (use) {
@@ -76,6 +79,31 @@ static int collect_uses(const struct mpi_story *story, int mark, const int *func
             }
         }
     return count;
+}
+
+/* Do calls on several communicators, each made equally often by all of its ranks, join size ranks in all? */
+static bool joins(const struct use *uses, int count, int size)
+{
+    int group[MPI_TRACE_MAX_RANKS], most = 0;
+    for (int r = 0; r < MPI_TRACE_MAX_RANKS; r++)
+        group[r] = r;
+    for (int i = 0; i < count; i++) {
+        bool even = uses[i].size <= MPI_TRACE_MAX_RANKS;
+        for (int k = 0; even && k < uses[i].size; k++)
+            even = uses[i].calls[k] > 0 && uses[i].calls[k] == uses[i].calls[0];
+        for (int k = 1; even && k < uses[i].size; k++) {
+            int from = group[uses[i].world[k]], into = group[uses[i].world[0]];
+            for (int r = 0; r < MPI_TRACE_MAX_RANKS; r++)
+                group[r] = group[r] == from ? into : group[r];
+        }
+    }
+    for (int r = 0; r < MPI_TRACE_MAX_RANKS; r++) {
+        int members = 0;
+        for (int k = 0; k < MPI_TRACE_MAX_RANKS; k++)
+            members += group[k] == r;
+        most = members > most ? members : most;
+    }
+    return most == size && count > 1;
 }
 
 /* The same number of calls by every rank, and the number that was asked for. */
@@ -145,13 +173,12 @@ static void say_use(FILE *out, const struct use *use, int size, int times)
 
 char *mpi_story_collective(struct mpi_story *story, int mark, int size, const int *functions, int times)
 {
-    enum { MOST = 16 };
-    struct use *uses = calloc(MOST, sizeof *uses);
+    struct use *uses = calloc(MOST_USES, sizeof *uses);
     if (!uses)
         abort();
     if (size > MPI_TRACE_MAX_RANKS)
         size = MPI_TRACE_MAX_RANKS;
-    int count = collect_uses(story, mark, functions, uses, MOST);
+    int count = collect_uses(story, mark, functions, uses, MOST_USES);
     const struct use *nearest = NULL;
     bool proper = false;
     for (int i = 0; i < count; i++) {
@@ -159,6 +186,7 @@ char *mpi_story_collective(struct mpi_story *story, int mark, int size, const in
         if (!nearest || (uses[i].size == size && nearest->size != size))
             nearest = &uses[i];
     }
+    proper = proper || (times == 0 && joins(uses, count, size));
     char *words;
     size_t length;
     FILE *out = words_to(&words, &length);
@@ -176,6 +204,19 @@ char *mpi_story_collective(struct mpi_story *story, int mark, int size, const in
     return finish(out, &words);
 }
 
+bool mpi_story_own_reduction(struct mpi_story *story, int mark, int size)
+{
+    struct use *uses = calloc(MOST_USES, sizeof *uses);
+    if (!uses)
+        abort();
+    int count = collect_uses(story, mark, NULL, uses, MOST_USES);
+    bool proper = joins(uses, count, size);
+    for (int i = 0; i < count; i++)
+        proper = proper || is_proper(&uses[i], size, 0);
+    free(uses);
+    return proper;
+}
+
 /* ---- what was left ---- */
 
 static const char *left_words(const struct mpi_trace_object *object)
@@ -190,6 +231,8 @@ static const char *left_words(const struct mpi_trace_object *object)
     case OBJECT_REQUEST:
         return object->persistent ? "a persistent request was never freed (MPI_Request_free)"
                                   : "a request was never completed (MPI_Wait and the like)";
+    case OBJECT_WINDOW:
+        return "a window was never freed (MPI_Win_free)";
     default:
         return "a probed message was never received (MPI_Mrecv)";
     }
@@ -240,6 +283,50 @@ char *mpi_story_objects(struct mpi_story *story, int mark)
             say_ranks(out, ranks, story->ranks);
             if (times > 1)
                 fprintf(out, ", %d times in all", times);
+        }
+    return finish(out, &words);
+}
+
+/* ---- memory ---- */
+
+static void say_clash(FILE *out, struct mpi_story *story, int rank, const struct mpi_trace_call *call)
+{
+    struct mpi_trace_call other = {.function = call->clash, .site = call->clash_site, .of = -1, .root = -1};
+    fprintf(out, "rank %d: ", rank);
+    say_call(out, story, call);
+    if (call->flags & MPI_TRACE_COMPLETED) {
+        fputs(" only begins, and memory that it was given was freed before MPI_Wait (or the like) had completed its "
+              "request. Free it after that",
+              out);
+        return;
+    }
+    if (other.site == call->site && other.function == call->function) {
+        fprintf(
+            out,
+            " sends from and receives into the same memory. The two arrays of one call must not overlap: use another "
+            "array, or %s",
+            call->sequence > 0 ? "MPI_IN_PLACE" : "MPI_Sendrecv_replace");
+        return;
+    }
+    fputs(call->writes ? " receives into memory that " : " sends from memory that ", out);
+    say_call(out, story, &other);
+    fputs(" still uses: that call only began. Until MPI_Wait (or the like) has completed its request, an array that is "
+          "sent must not be changed, and one that is received into must not be touched",
+          out);
+}
+
+char *mpi_story_clash(struct mpi_story *story, int mark)
+{
+    char *words;
+    size_t size;
+    FILE *out = words_to(&words, &size);
+    for (int r = 0; r < story->ranks && ftell(out) <= 0; r++)
+        for (size_t i = 0; i < story->rank[r].count; i++) {
+            const struct mpi_trace_call *call = &story->rank[r].calls[i];
+            if (mark_matches(mark, call->mark) && (call->flags & MPI_TRACE_CLASH)) {
+                say_clash(out, story, r, call);
+                break;
+            }
         }
     return finish(out, &words);
 }

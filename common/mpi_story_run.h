@@ -17,8 +17,15 @@ struct mpi_story *run_mpi(struct run *r, const struct launch *how, const char *c
    behind; else the test fails with deadlock, timeout, signal, memory, exit, ... */
 void expect_mpi_success(const struct run *r, struct mpi_story *story);
 
+/* For tests of how the work was done: every rank's calls are there, all of them. Else the test fails with tamper, or,
+   where there were too many of them, with method. */
+void expect_written_down(const struct run *r, const struct mpi_story *story);
+
+/* What an error of MPI that is named in a program's words probably comes from; "" if there is nothing to say. */
+const char *mpi_error_advice(const char *said);
+
 /* Of the student's calls in the case mark (MPI_STORY_ALL: in all): no message is left
-   unreceived, no request, datatype, operation or communicator left over. */
+   unreceived, no request, datatype, operation, communicator or window left over. */
 void expect_nothing_left(const struct run *r, struct mpi_story *story, int mark);
 
 #endif

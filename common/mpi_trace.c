@@ -14,6 +14,7 @@
 
 #include "mpi_trace_record.h"
 
+#define QUESTIONS 32       /* that are asked in turns, and each written down once */
 #define HOLD_BUDGET 500000 /* microseconds that a rank sleeps at most in all */
 
 static struct {
@@ -23,11 +24,12 @@ static struct {
     int mark;
     int slots; /* given out */
     bool synchronous;
+    int fails; /* from this mark on; -1: never */
     bool hold;
     uint64_t hold_state;
     bool held_back; /* this rank is the one that is held back */
     long slept;     /* microseconds, of HOLD_BUDGET */
-} trace = {.lock = PTHREAD_MUTEX_INITIALIZER, .mark = MPI_TRACE_OURS};
+} trace = {.lock = PTHREAD_MUTEX_INITIALIZER, .mark = MPI_TRACE_OURS, .fails = -1};
 
 static _Thread_local int depth; /* wrappers that this thread is in: the library's own calls are at depth 2 */
 static _Thread_local struct mpi_trace_slot *slot;
@@ -53,6 +55,11 @@ void trace_unlock(void)
 struct mpi_trace_file *trace_file(void)
 {
     return trace.file;
+}
+
+bool trace_fails(const struct mpi_trace_call *call)
+{
+    return call && trace.fails >= 0 && call->mark >= trace.fails;
 }
 
 bool trace_synchronous(void)
@@ -109,6 +116,8 @@ static void start(void)
     PMPI_Comm_size(MPI_COMM_WORLD, &size);
     const char *sync = getenv("LAB_MPI_SYNC");
     trace.synchronous = sync && strcmp(sync, "1") == 0;
+    const char *fail = getenv("LAB_MPI_FAIL");
+    trace.fails = fail && *fail ? atoi(fail) : -1;
     start_hold(rank, size);
 
     const char *folder = getenv("LAB_MPI_TRACE");
@@ -278,21 +287,23 @@ void trace_append(const struct mpi_trace_call *call)
     trace_unlock();
 }
 
-/* Was the last record of the ring the same unanswered question? Then it is asked once more. */
+/* Are the last records of the ring unanswered questions, and is this one of them? Then it is asked once more. Several,
+   for a loop may ask about one request after the other. */
 static bool asked_again(const struct mpi_trace_call *call)
 {
     struct mpi_trace_file *file = trace.file;
-    if (file->written == 0)
-        return false;
-    struct mpi_trace_call *last = &file->ring[(file->written - 1) % MPI_TRACE_RING];
-    bool same = (last->flags & MPI_TRACE_POLL) && last->function == call->function && last->site == call->site &&
-                last->mark == call->mark && last->comm == call->comm && last->from.rank == call->from.rank &&
-                last->from.tag == call->from.tag;
-    if (same) {
+    for (uint64_t back = 1; back <= file->written && back <= QUESTIONS; back++) {
+        struct mpi_trace_call *last = &file->ring[(file->written - back) % MPI_TRACE_RING];
+        if (!(last->flags & MPI_TRACE_POLL))
+            return false;
+        if (last->function != call->function || last->site != call->site || last->mark != call->mark ||
+            last->comm != call->comm || last->from.rank != call->from.rank || last->from.tag != call->from.tag)
+            continue;
         last->repeats++;
         last->end = call->end;
+        return true;
     }
-    return same;
+    return false;
 }
 
 static int finish(struct mpi_trace_call *call, int code, bool answered)
@@ -396,8 +407,20 @@ void trace_collective(struct mpi_trace_call *call, MPI_Comm comm, int root, int6
     if (!info)
         return;
     call->root = root;
+    trace_gives(call, count, type);
+    trace_collective_on(call, info);
+}
+
+void trace_gives(struct mpi_trace_call *call, int64_t count, MPI_Datatype type)
+{
+    if (!call)
+        return;
     call->count = count;
     call->bytes = bytes_of(count, type);
+}
+
+void trace_collective_on(struct mpi_trace_call *call, struct comm_info *info)
+{
     trace_lock();
     call->sequence = ++info->collectives;
     if (info->entry) {

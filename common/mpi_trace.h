@@ -18,6 +18,8 @@
 
    Other environment: LAB_MPI_SYNC=1 makes every standard send synchronous, so that
    a send that works only because small messages are buffered hangs at every size.
+   LAB_MPI_FAIL=<mark>: in the cases from that one on, the student's collective calls, and those that make a window, are
+   not made and return MPI_ERR_OTHER, on every rank.
    LAB_MPI_HOLD=<seed> delays the student's calls by pseudo-random times and holds
    one rank back, chosen from the seed. */
 #ifndef MPI_TRACE_H
@@ -61,7 +63,10 @@ void mpi_trace_combine(enum mpi_trace_way way, uint64_t seed);
     X(Type_create_subarray) X(Type_create_resized) X(Type_dup) X(Type_commit) X(Type_free) X(Op_create) \
     X(Op_free) X(Win_create) X(Win_allocate) X(Win_allocate_shared) X(Win_free) X(Win_fence) X(Win_lock) \
     X(Win_unlock) X(Win_lock_all) X(Win_unlock_all) X(Win_flush) X(Put) X(Get) X(Accumulate) X(Get_accumulate) \
-    X(Fetch_and_op)
+    X(Fetch_and_op) X(Neighbor_allgather) X(Neighbor_allgatherv) X(Neighbor_alltoall) X(Neighbor_alltoallv) \
+    X(Neighbor_alltoallw) X(Ineighbor_allgather) X(Ineighbor_allgatherv) X(Ineighbor_alltoall) \
+    X(Ineighbor_alltoallv) X(Ialltoallw) X(Comm_dup_with_info) X(Cart_sub) X(Graph_create) X(Dist_graph_create) \
+    X(Dist_graph_create_adjacent)
 // clang-format on
 
 #define MPI_TRACE_NUMBER(name) CALL_##name,
@@ -69,7 +74,7 @@ enum mpi_trace_function { MPI_TRACE_CALLS(MPI_TRACE_NUMBER) CALL_COUNT, CALL_END
 #undef MPI_TRACE_NUMBER
 
 #define MPI_TRACE_MAGIC 0x6d706974u
-#define MPI_TRACE_VERSION 1u
+#define MPI_TRACE_VERSION 2u
 #define MPI_TRACE_SLOTS 4     /* threads of a rank whose current call is kept */
 #define MPI_TRACE_OBJECTS 256 /* objects that are alive at one time */
 #define MPI_TRACE_COMMS 64
@@ -94,6 +99,7 @@ enum mpi_trace_flag {
     MPI_TRACE_COMPLETED = 8, /* not a call: the end of an earlier non-blocking receive (got) */
     MPI_TRACE_BLOCKING = 16, /* it can wait for another rank */
     MPI_TRACE_OWN_OP = 32,   /* a reduction by an operation that the program made (MPI_Op_create) */
+    MPI_TRACE_CLASH = 64,    /* its buffer overlaps with one that is in use: see clash */
 };
 
 struct mpi_trace_call {
@@ -101,19 +107,35 @@ struct mpi_trace_call {
     int32_t mark;     /* case, or MPI_TRACE_OURS */
     int32_t flags;
     int32_t repeats;
-    uint32_t comm; /* the same number on all ranks of a communicator; MPI_COMM_WORLD = 0 */
+    uint32_t comm; /* the same number on all ranks of a communicator (a window has one too); MPI_COMM_WORLD = 0 */
     int32_t comm_size, comm_rank;
     int32_t root;                        /* of a collective, in its communicator; -1 if it has none */
     uint32_t sequence;                   /* of a collective: the how-manieth on its communicator, from 1; else 0 */
     int32_t of;                          /* of a wait: the function that made the request; else -1 */
     struct mpi_trace_peer to, from, got; /* destination; source asked for; source that came */
     int64_t count,
-        bytes;     /* what this rank gives to a collective (takes from a scatter or broadcast); requests of a wait */
+        bytes;     /* what this rank gives to a collective (takes from a scatter or broadcast), or puts into or gets
+                      from a window; requests of a wait */
     uint64_t site; /* return address in the program minus its load address */
     uint64_t begin, end; /* CLOCK_MONOTONIC, nanoseconds */
+    /* Of a message: the bytes in memory that are sent, or received into. length = 0: none, or with gaps. */
+    uint64_t buffer, length;
+    int32_t writes; /* the call receives into them */
+    /* The call whose buffer was still in use: one of an open request, or this one's own other buffer. */
+    int32_t clash;
+    uint64_t clash_site;
 };
 
-enum mpi_trace_kind { OBJECT_NONE, OBJECT_TYPE, OBJECT_OP, OBJECT_COMM, OBJECT_REQUEST, OBJECT_MESSAGE };
+enum mpi_trace_kind {
+    OBJECT_NONE,
+    OBJECT_TYPE,
+    OBJECT_OP,
+    OBJECT_COMM,
+    OBJECT_REQUEST,
+    OBJECT_MESSAGE,
+    OBJECT_WINDOW,
+    OBJECT_KINDS
+};
 
 struct mpi_trace_object {
     int32_t kind;               /* enum mpi_trace_kind; OBJECT_NONE: the entry is free */

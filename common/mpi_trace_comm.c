@@ -7,7 +7,7 @@
 
 #include "mpi_trace_record.h"
 
-static int keyval = MPI_KEYVAL_INVALID;
+static int keyval = MPI_KEYVAL_INVALID, window_keyval = MPI_KEYVAL_INVALID;
 
 static uint32_t hash(uint32_t a, uint32_t b)
 {
@@ -27,6 +27,12 @@ static int forget(MPI_Comm comm, int key, void *value, void *extra)
     free(info->world);
     free(info);
     return MPI_SUCCESS;
+}
+
+static int forget_window(MPI_Win win, int key, void *value, void *extra)
+{
+    (void)win;
+    return forget(MPI_COMM_NULL, key, value, extra);
 }
 
 /* An entry that was never used, else one whose communicator is gone. */
@@ -102,6 +108,7 @@ void trace_comms_start(void)
 {
     /* MPI_COMM_NULL_COPY_FN: a duplicate gets a number of its own. */
     PMPI_Comm_create_keyval(MPI_COMM_NULL_COPY_FN, forget, &keyval, NULL);
+    PMPI_Win_create_keyval(MPI_WIN_NULL_COPY_FN, forget_window, &window_keyval, NULL);
     struct comm_info *info = new_info(MPI_COMM_WORLD);
     if (info)
         attach(MPI_COMM_WORLD, info, 0);
@@ -150,6 +157,32 @@ void trace_comm_born(MPI_Comm parent, MPI_Comm child)
     struct comm_info *info = child == MPI_COMM_NULL ? NULL : new_info(child);
     if (info)
         attach(child, info, hash(hash(from->id, sequence), info->peers > 0 ? (uint32_t)info->world[0] : 0));
+}
+
+/* A window has collective calls of its own (MPI_Win_fence, MPI_Win_free), counted apart from its communicator's. */
+void trace_window_born(MPI_Comm parent, MPI_Win win)
+{
+    enum { WINDOW = 0x77696e };
+    struct comm_info *from = trace_comm(parent);
+    struct comm_info *info = from ? new_info(parent) : NULL;
+    if (!info)
+        return;
+    info->id = hash(hash(from->id, ++from->children), WINDOW);
+    write_entry(info);
+    PMPI_Win_set_attr(win, window_keyval, info);
+}
+
+void trace_window(struct mpi_trace_call *call, MPI_Win win, bool collective)
+{
+    struct comm_info *info = NULL;
+    int found = 0;
+    if (!call || win == MPI_WIN_NULL || PMPI_Win_get_attr(win, window_keyval, &info, &found) != MPI_SUCCESS || !found)
+        return;
+    call->comm = info->id;
+    call->comm_size = info->size;
+    call->comm_rank = info->rank;
+    if (collective)
+        trace_collective_on(call, info);
 }
 
 int trace_world_rank(uint32_t id, int rank)

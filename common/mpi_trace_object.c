@@ -1,6 +1,6 @@
 /* mpi_trace_object.c: what the student makes and has to give back: datatypes,
-   operations, communicators (requests come from the other files); and one-sided
-   communication, which is only counted. */
+   operations, communicators, windows (requests come from the other files); and
+   one-sided communication. */
 #include "mpi_trace_record.h"
 
 void trace_object_add(enum mpi_trace_kind kind, const struct mpi_trace_call *made, uint64_t handle,
@@ -50,6 +50,112 @@ void trace_object_remove(enum mpi_trace_kind kind, uint64_t handle, const void *
     if (object)
         object->kind = OBJECT_NONE;
     trace_unlock();
+}
+
+/* ---- memory that messages use ---- */
+
+static bool overlap(uint64_t a, uint64_t a_length, uint64_t b, uint64_t b_length)
+{
+    return a_length > 0 && b_length > 0 && a < b + b_length && b < a + a_length;
+}
+
+static void note_clash(struct mpi_trace_call *call, const struct mpi_trace_call *with)
+{
+    if (call->flags & MPI_TRACE_CLASH)
+        return;
+    call->flags |= MPI_TRACE_CLASH;
+    call->clash = with->function;
+    call->clash_site = with->site;
+}
+
+/* Reading the same memory twice at a time is allowed. A persistent request uses it only while it is started. */
+void trace_clash(struct mpi_trace_call *call)
+{
+    struct mpi_trace_file *file = trace_file();
+    trace_lock();
+    for (int i = 0; i < MPI_TRACE_OBJECTS; i++) {
+        const struct mpi_trace_object *object = &file->object[i];
+        if (object->kind == OBJECT_REQUEST && object->active && (object->made.writes || call->writes) &&
+            overlap(object->made.buffer, object->made.length, call->buffer, call->length))
+            note_clash(call, &object->made);
+    }
+    trace_unlock();
+}
+
+/* The bytes of an element, if elements lie one after the other without gaps; else 0. A type with gaps may leave out just
+   what another message uses, so it is not looked at. */
+static uint64_t dense_size(MPI_Datatype type)
+{
+    int size = 0;
+    MPI_Aint lower = 0, extent = 0;
+    if (type == MPI_DATATYPE_NULL || PMPI_Type_size(type, &size) != MPI_SUCCESS ||
+        PMPI_Type_get_extent(type, &lower, &extent) != MPI_SUCCESS || lower != 0 || extent != size || size < 0)
+        return 0;
+    return (uint64_t)size;
+}
+
+static void set_buffer(struct mpi_trace_call *call, const struct mpi_trace_peer *peer, const void *buffer, int count,
+                       MPI_Datatype type, bool writes)
+{
+    uint64_t size = buffer && count > 0 && peer->rank != MPI_TRACE_NOBODY ? dense_size(type) : 0;
+    if (size == 0)
+        return;
+    uint64_t before = call->buffer, before_length = call->length; /* what MPI_Sendrecv sends */
+    call->buffer = (uint64_t)(uintptr_t)buffer;
+    call->length = (uint64_t)count * size;
+    call->writes = writes;
+    if (overlap(before, before_length, call->buffer, call->length))
+        note_clash(call, call);
+    if (call->function < CALL_Send_init || call->function > CALL_Recv_init)
+        trace_clash(call);
+}
+
+void trace_arrays(struct mpi_trace_call *call, const void *in, int64_t in_count, MPI_Datatype in_type, const void *out,
+                  int64_t out_first, int64_t out_end, MPI_Datatype out_type)
+{
+    if (!call || !in || !out || in == MPI_IN_PLACE || out == MPI_IN_PLACE || in_count <= 0 || out_end <= out_first ||
+        out_first < 0)
+        return;
+    uint64_t in_size = dense_size(in_type), out_size = dense_size(out_type);
+    if (overlap((uint64_t)(uintptr_t)in, (uint64_t)in_count * in_size,
+                (uint64_t)(uintptr_t)out + (uint64_t)out_first * out_size, (uint64_t)(out_end - out_first) * out_size))
+        note_clash(call, call);
+}
+
+void trace_keeps(struct mpi_trace_call *call, const int *counts, int number)
+{
+    if (!call || !counts || number <= 0)
+        return;
+    call->buffer = (uint64_t)(uintptr_t)counts;
+    call->length = (uint64_t)number * sizeof *counts;
+}
+
+#ifdef __SANITIZE_ADDRESS__
+void *__asan_region_is_poisoned(void *begin,
+                                size_t size); // NOLINT(bugprone-reserved-identifier): AddressSanitizer's name
+#endif
+
+bool trace_was_freed(const struct mpi_trace_call *call)
+{
+#ifdef __SANITIZE_ADDRESS__
+    // NOLINTNEXTLINE(performance-no-int-to-ptr): it was a pointer of this process
+    return call->length > 0 && __asan_region_is_poisoned((void *)(uintptr_t)call->buffer, call->length) != NULL;
+#else
+    (void)call;
+    return false;
+#endif
+}
+
+void trace_sends(struct mpi_trace_call *call, const void *buffer, int count, MPI_Datatype type)
+{
+    if (call)
+        set_buffer(call, &call->to, buffer, count, type, false);
+}
+
+void trace_receives(struct mpi_trace_call *call, const void *buffer, int count, MPI_Datatype type)
+{
+    if (call)
+        set_buffer(call, &call->from, buffer, count, type, true);
 }
 
 /* ---- communicators ---- */
@@ -111,6 +217,44 @@ int MPI_Cart_create(MPI_Comm comm, int dimensions, const int sizes[], const int 
 {
     struct mpi_trace_call *call = begin_comm(CALL_Cart_create, comm, SITE);
     return end_comm(call, PMPI_Cart_create(comm, dimensions, sizes, periods, reorder, grid), comm, grid);
+}
+
+int MPI_Comm_dup_with_info(MPI_Comm comm, MPI_Info info, MPI_Comm *copy)
+{
+    struct mpi_trace_call *call = begin_comm(CALL_Comm_dup_with_info, comm, SITE);
+    return end_comm(call, PMPI_Comm_dup_with_info(comm, info, copy), comm, copy);
+}
+
+int MPI_Cart_sub(MPI_Comm comm, const int keep[], MPI_Comm *part)
+{
+    struct mpi_trace_call *call = begin_comm(CALL_Cart_sub, comm, SITE);
+    return end_comm(call, PMPI_Cart_sub(comm, keep, part), comm, part);
+}
+
+int MPI_Graph_create(MPI_Comm comm, int nodes, const int ends[], const int edges[], int reorder, MPI_Comm *graph)
+{
+    struct mpi_trace_call *call = begin_comm(CALL_Graph_create, comm, SITE);
+    return end_comm(call, PMPI_Graph_create(comm, nodes, ends, edges, reorder, graph), comm, graph);
+}
+
+// NOLINTNEXTLINE(readability-function-size): the parameters are the MPI standard's
+int MPI_Dist_graph_create(MPI_Comm comm, int count, const int nodes[], const int degrees[], const int targets[],
+                          const int weights[], MPI_Info info, int reorder, MPI_Comm *graph)
+{
+    struct mpi_trace_call *call = begin_comm(CALL_Dist_graph_create, comm, SITE);
+    return end_comm(call, PMPI_Dist_graph_create(comm, count, nodes, degrees, targets, weights, info, reorder, graph),
+                    comm, graph);
+}
+
+// NOLINTNEXTLINE(readability-function-size): the parameters are the MPI standard's
+int MPI_Dist_graph_create_adjacent(MPI_Comm comm, int in, const int sources[], const int in_weights[], int out,
+                                   const int targets[], const int out_weights[], MPI_Info info, int reorder,
+                                   MPI_Comm *graph)
+{
+    struct mpi_trace_call *call = begin_comm(CALL_Dist_graph_create_adjacent, comm, SITE);
+    int code =
+        PMPI_Dist_graph_create_adjacent(comm, in, sources, in_weights, out, targets, out_weights, info, reorder, graph);
+    return end_comm(call, code, comm, graph);
 }
 
 int MPI_Comm_free(MPI_Comm *comm)
@@ -235,46 +379,94 @@ void trace_operation(struct mpi_trace_call *call, MPI_Op op)
         call->flags |= MPI_TRACE_OWN_OP;
 }
 
-/* ---- one-sided communication: counted, no more ---- */
+/* ---- windows ---- */
+
+static int end_window(struct mpi_trace_call *call, int code, MPI_Comm comm, const MPI_Win *win)
+{
+    if (call && code == MPI_SUCCESS) {
+        trace_window_born(comm, *win);
+        trace_object_add(OBJECT_WINDOW, call, (uint64_t)(uintptr_t)*win, win);
+    }
+    return trace_end(call, code);
+}
+
+int MPI_Win_create(void *base, MPI_Aint size, int unit, MPI_Info info, MPI_Comm comm, MPI_Win *win)
+{
+    struct mpi_trace_call *call = begin_comm(CALL_Win_create, comm, SITE);
+    return end_window(call, trace_fails(call) ? MPI_ERR_OTHER : PMPI_Win_create(base, size, unit, info, comm, win),
+                      comm, win);
+}
+
+int MPI_Win_allocate(MPI_Aint size, int unit, MPI_Info info, MPI_Comm comm, void *base, MPI_Win *win)
+{
+    struct mpi_trace_call *call = begin_comm(CALL_Win_allocate, comm, SITE);
+    return end_window(call, trace_fails(call) ? MPI_ERR_OTHER : PMPI_Win_allocate(size, unit, info, comm, base, win),
+                      comm, win);
+}
+
+/* What the other ranks read of shared memory nobody sees: all of it counts as given to them. */
+int MPI_Win_allocate_shared(MPI_Aint size, int unit, MPI_Info info, MPI_Comm comm, void *base, MPI_Win *win)
+{
+    struct mpi_trace_call *call = begin_comm(CALL_Win_allocate_shared, comm, SITE);
+    trace_gives(call, size, MPI_BYTE);
+    return end_window(call,
+                      trace_fails(call) ? MPI_ERR_OTHER : PMPI_Win_allocate_shared(size, unit, info, comm, base, win),
+                      comm, win);
+}
+
+int MPI_Win_fence(int assertion, MPI_Win win)
+{
+    struct mpi_trace_call *call = trace_begin(CALL_Win_fence, MPI_COMM_NULL, SITE);
+    trace_window(call, win, true);
+    trace_blocks(call);
+    return trace_end(call, PMPI_Win_fence(assertion, win));
+}
+
+int MPI_Win_free(MPI_Win *win)
+{
+    struct mpi_trace_call *call = trace_begin(CALL_Win_free, MPI_COMM_NULL, SITE);
+    trace_window(call, *win, true);
+    trace_blocks(call);
+    if (call)
+        trace_object_remove(OBJECT_WINDOW, (uint64_t)(uintptr_t)*win, win);
+    return trace_end(call, PMPI_Win_free(win));
+}
+
+/* ---- one-sided communication: counted, with the bytes ---- */
 
 /* Name, parameters, arguments: all the wrappers are alike. */
-#define COUNTED(name, parameters, arguments)                                                                           \
+#define COUNTED_OF(name, count, type, parameters, arguments)                                                           \
     int MPI_##name parameters                                                                                          \
     {                                                                                                                  \
         struct mpi_trace_call *call = trace_begin(CALL_##name, MPI_COMM_NULL, SITE);                                   \
+        trace_window(call, win, false);                                                                                \
+        trace_gives(call, count, type);                                                                                \
         return trace_end(call, PMPI_##name arguments);                                                                 \
     }
+#define COUNTED(name, parameters, arguments) COUNTED_OF(name, 0, MPI_BYTE, parameters, arguments)
 
-COUNTED(Win_create, (void *base, MPI_Aint size, int unit, MPI_Info info, MPI_Comm comm, MPI_Win *win),
-        (base, size, unit, info, comm, win))
-COUNTED(Win_allocate, (MPI_Aint size, int unit, MPI_Info info, MPI_Comm comm, void *base, MPI_Win *win),
-        (size, unit, info, comm, base, win))
-COUNTED(Win_allocate_shared, (MPI_Aint size, int unit, MPI_Info info, MPI_Comm comm, void *base, MPI_Win *win),
-        (size, unit, info, comm, base, win))
-COUNTED(Win_free, (MPI_Win * win), (win))
-COUNTED(Win_fence, (int assertion, MPI_Win win), (assertion, win))
 COUNTED(Win_lock, (int type, int rank, int assertion, MPI_Win win), (type, rank, assertion, win))
 COUNTED(Win_unlock, (int rank, MPI_Win win), (rank, win))
 COUNTED(Win_lock_all, (int assertion, MPI_Win win), (assertion, win))
 COUNTED(Win_unlock_all, (MPI_Win win), (win))
 COUNTED(Win_flush, (int rank, MPI_Win win), (rank, win))
-COUNTED(Put,
-        (const void *from, int count, MPI_Datatype type, int target, MPI_Aint place, int there, MPI_Datatype there_type,
-         MPI_Win win),
-        (from, count, type, target, place, there, there_type, win))
-COUNTED(Get,
-        (void *into, int count, MPI_Datatype type, int target, MPI_Aint place, int there, MPI_Datatype there_type,
-         MPI_Win win),
-        (into, count, type, target, place, there, there_type, win))
-COUNTED(Accumulate,
-        (const void *from, int count, MPI_Datatype type, int target, MPI_Aint place, int there, MPI_Datatype there_type,
-         MPI_Op op, MPI_Win win),
-        (from, count, type, target, place, there, there_type, op, win))
+COUNTED_OF(Put, count, type,
+           (const void *from, int count, MPI_Datatype type, int target, MPI_Aint place, int there,
+            MPI_Datatype there_type, MPI_Win win),
+           (from, count, type, target, place, there, there_type, win))
+COUNTED_OF(Get, count, type,
+           (void *into, int count, MPI_Datatype type, int target, MPI_Aint place, int there, MPI_Datatype there_type,
+            MPI_Win win),
+           (into, count, type, target, place, there, there_type, win))
+COUNTED_OF(Accumulate, count, type,
+           (const void *from, int count, MPI_Datatype type, int target, MPI_Aint place, int there,
+            MPI_Datatype there_type, MPI_Op op, MPI_Win win),
+           (from, count, type, target, place, there, there_type, op, win))
 // NOLINTNEXTLINE(readability-function-size): the parameters are the MPI standard's
-COUNTED(Get_accumulate,
-        (const void *from, int count, MPI_Datatype type, void *into, int into_count, MPI_Datatype into_type, int target,
-         MPI_Aint place, int there, MPI_Datatype there_type, MPI_Op op, MPI_Win win),
-        (from, count, type, into, into_count, into_type, target, place, there, there_type, op, win))
-COUNTED(Fetch_and_op,
-        (const void *from, void *into, MPI_Datatype type, int target, MPI_Aint place, MPI_Op op, MPI_Win win),
-        (from, into, type, target, place, op, win))
+COUNTED_OF(Get_accumulate, into_count, into_type,
+           (const void *from, int count, MPI_Datatype type, void *into, int into_count, MPI_Datatype into_type,
+            int target, MPI_Aint place, int there, MPI_Datatype there_type, MPI_Op op, MPI_Win win),
+           (from, count, type, into, into_count, into_type, target, place, there, there_type, op, win))
+COUNTED_OF(Fetch_and_op, 1, type,
+           (const void *from, void *into, MPI_Datatype type, int target, MPI_Aint place, MPI_Op op, MPI_Win win),
+           (from, into, type, target, place, op, win))

@@ -19,6 +19,7 @@ static uint64_t message_key(MPI_Message message)
     {                                                                                                                  \
         struct mpi_trace_call *call = trace_begin(CALL_##name, comm, SITE);                                            \
         trace_to(call, dest, tag, count, type);                                                                        \
+        trace_sends(call, buffer, count, type);                                                                        \
         trace_sent(call);                                                                                              \
         trace_blocks(call);                                                                                            \
         return trace_end(call, (function)(buffer, count, type, dest, tag, comm));                                      \
@@ -42,6 +43,7 @@ static int end_request(struct mpi_trace_call *call, int code, MPI_Request *reque
     {                                                                                                                  \
         struct mpi_trace_call *call = trace_begin(CALL_##name, comm, SITE);                                            \
         trace_to(call, dest, tag, count, type);                                                                        \
+        trace_sends(call, buffer, count, type);                                                                        \
         if (starts)                                                                                                    \
             trace_sent(call);                                                                                          \
         return end_request(call, (function)(buffer, count, type, dest, tag, comm, request), request);                  \
@@ -63,6 +65,7 @@ int MPI_Recv(void *buffer, int count, MPI_Datatype type, int source, int tag, MP
     struct mpi_trace_call *call = trace_begin(CALL_Recv, comm, SITE);
     MPI_Status own, *seen = status == MPI_STATUS_IGNORE ? &own : status;
     trace_from(call, source, tag, count, type);
+    trace_receives(call, buffer, count, type);
     trace_blocks(call);
     int code = PMPI_Recv(buffer, count, type, source, tag, comm, seen);
     trace_got(call, code, seen);
@@ -75,6 +78,7 @@ int MPI_Recv(void *buffer, int count, MPI_Datatype type, int source, int tag, MP
     {                                                                                                                  \
         struct mpi_trace_call *call = trace_begin(CALL_##name, comm, SITE);                                            \
         trace_from(call, source, tag, count, type);                                                                    \
+        trace_receives(call, buffer, count, type);                                                                     \
         return end_request(call, PMPI_##name(buffer, count, type, source, tag, comm, request), request);               \
     }
 
@@ -110,6 +114,8 @@ int MPI_Sendrecv(const void *out, int out_count, MPI_Datatype out_type, int dest
     MPI_Status own, *seen = status == MPI_STATUS_IGNORE ? &own : status;
     trace_from(call, source, in_tag, in_count, in_type);
     trace_to(call, dest, out_tag, out_count, out_type);
+    trace_sends(call, out, out_count, out_type);
+    trace_receives(call, in, in_count, in_type);
     trace_sent(call);
     trace_blocks(call);
     int code = (trace_synchronous() ? synchronous_sendrecv : PMPI_Sendrecv)(
@@ -125,6 +131,7 @@ int MPI_Sendrecv_replace(void *buffer, int count, MPI_Datatype type, int dest, i
     MPI_Status own, *seen = status == MPI_STATUS_IGNORE ? &own : status;
     trace_from(call, source, in_tag, count, type);
     trace_to(call, dest, out_tag, count, type);
+    trace_receives(call, buffer, count, type);
     trace_sent(call);
     trace_blocks(call);
     int code = PMPI_Sendrecv_replace(buffer, count, type, dest, out_tag, source, in_tag, comm, seen);
@@ -192,6 +199,7 @@ int MPI_Mrecv(void *buffer, int count, MPI_Datatype type, MPI_Message *message, 
     struct mpi_trace_call *call = trace_begin(CALL_Mrecv, MPI_COMM_NULL, SITE);
     MPI_Status own, *seen = status == MPI_STATUS_IGNORE ? &own : status;
     take_message(call, message, count, type);
+    trace_receives(call, buffer, count, type);
     int code = PMPI_Mrecv(buffer, count, type, message, seen);
     trace_got(call, code, seen);
     return trace_end(call, code);
@@ -201,5 +209,6 @@ int MPI_Imrecv(void *buffer, int count, MPI_Datatype type, MPI_Message *message,
 {
     struct mpi_trace_call *call = trace_begin(CALL_Imrecv, MPI_COMM_NULL, SITE);
     take_message(call, message, count, type);
+    trace_receives(call, buffer, count, type);
     return end_request(call, PMPI_Imrecv(buffer, count, type, message, request), request);
 }

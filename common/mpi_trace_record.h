@@ -22,11 +22,23 @@ int trace_end_poll(struct mpi_trace_call *call, int code, bool answered);
 
 void trace_to(struct mpi_trace_call *call, int dest, int tag, int count, MPI_Datatype type);
 void trace_from(struct mpi_trace_call *call, int source, int tag, int count, MPI_Datatype type);
-void trace_sent(struct mpi_trace_call *call);   /* the message of trace_to is on its way */
-void trace_blocks(struct mpi_trace_call *call); /* the call can wait for another rank */
+/* The memory of the message: one of the standard's rules is that nobody writes what is being sent, and nobody touches
+   what is being received into, until the request is completed (MPI 4.0, section 3.7.2). */
+void trace_sends(struct mpi_trace_call *call, const void *buffer, int count, MPI_Datatype type);
+void trace_receives(struct mpi_trace_call *call, const void *buffer, int count, MPI_Datatype type);
+void trace_clash(struct mpi_trace_call *call); /* looks whether the buffer of call is in use */
+/* The two arrays of a collective: of out elements out_first ... out_end - 1 are received. They must not overlap. */
+void trace_arrays(struct mpi_trace_call *call, const void *in, int64_t in_count, MPI_Datatype in_type, const void *out,
+                  int64_t out_first, int64_t out_end, MPI_Datatype out_type);
+void trace_keeps(struct mpi_trace_call *call, const int *counts, int number); /* until its request is completed */
+bool trace_was_freed(const struct mpi_trace_call *call); /* the memory of call; known under AddressSanitizer only */
+bool trace_fails(const struct mpi_trace_call *call);     /* LAB_MPI_FAIL: shall it fail, without being made? */
+void trace_sent(struct mpi_trace_call *call);            /* the message of trace_to is on its way */
+void trace_blocks(struct mpi_trace_call *call);          /* the call can wait for another rank */
 void trace_got(struct mpi_trace_call *call, int code, const MPI_Status *status);
 /* A collective: its number on the communicator, its root (-1: none), what this rank gives. */
 void trace_collective(struct mpi_trace_call *call, MPI_Comm comm, int root, int64_t count, MPI_Datatype type);
+void trace_gives(struct mpi_trace_call *call, int64_t count, MPI_Datatype type); /* to a collective, or a window */
 
 void trace_operation(struct mpi_trace_call *call, MPI_Op op); /* of a reduction */
 bool trace_own_operation(MPI_Op op);                          /* was it made by MPI_Op_create? */
@@ -57,7 +69,10 @@ struct comm_info {
 void trace_comms_start(void);                          /* once, after PMPI_Init */
 struct comm_info *trace_comm(MPI_Comm comm);           /* NULL for MPI_COMM_NULL */
 void trace_comm_born(MPI_Comm parent, MPI_Comm child); /* gives child its number; every rank of parent must call it */
-int trace_world_rank(uint32_t id, int rank);           /* through the file's table */
+void trace_window_born(MPI_Comm parent, MPI_Win win);  /* the same for a window */
+void trace_window(struct mpi_trace_call *call, MPI_Win win, bool collective); /* the call is on that window */
+void trace_collective_on(struct mpi_trace_call *call, struct comm_info *info);
+int trace_world_rank(uint32_t id, int rank); /* through the file's table */
 
 /* ---- objects (mpi_trace_object.c) ---- */
 

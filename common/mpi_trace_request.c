@@ -101,11 +101,17 @@ static void finished(uint64_t handle, const MPI_Request *variable, int code, con
     int cancelled = 0;
     if (record.from.used && code == MPI_SUCCESS)
         PMPI_Test_cancelled(status, &cancelled);
-    if (!record.from.used || cancelled)
-        return;
     record.flags = MPI_TRACE_COMPLETED;
     record.end = trace_now();
-    trace_got(&record, code, status);
+    if (trace_was_freed(&record)) {
+        record.flags |= MPI_TRACE_CLASH;
+        record.clash = record.function;
+        record.clash_site = record.site;
+    } else if (!record.from.used || cancelled) {
+        return;
+    }
+    if (record.from.used && !cancelled)
+        trace_got(&record, code, status);
     trace_append(&record);
 }
 
@@ -210,6 +216,12 @@ int MPI_Waitsome(int count, MPI_Request requests[], int *ended, int indices[], M
 
 /* ---- tests ---- */
 
+/* To ask about a request that has ended before is answered at once, as often as a loop does it: no record each time. */
+static int end_question(struct mpi_trace_call *call, int code, bool answered)
+{
+    return trace_end_poll(call, code, answered && (code != MPI_SUCCESS || call->of >= 0));
+}
+
 int MPI_Test(MPI_Request *request, int *flag, MPI_Status *status)
 {
     struct mpi_trace_call *call = trace_begin(CALL_Test, MPI_COMM_NULL, SITE);
@@ -222,7 +234,7 @@ int MPI_Test(MPI_Request *request, int *flag, MPI_Status *status)
     bool answered = code != MPI_SUCCESS || *flag;
     if (answered)
         finished(handle, request, code, seen);
-    return trace_end_poll(call, code, answered);
+    return end_question(call, code, answered);
 }
 
 int MPI_Testall(int count, MPI_Request requests[], int *flag, MPI_Status statuses[])
@@ -239,7 +251,7 @@ int MPI_Testall(int count, MPI_Request requests[], int *flag, MPI_Status statuse
     else
         look(&batch, requests);
     batch_free(&batch);
-    return trace_end_poll(call, code, answered);
+    return end_question(call, code, answered);
 }
 
 int MPI_Testany(int count, MPI_Request requests[], int *index, int *flag, MPI_Status *status)
@@ -255,7 +267,7 @@ int MPI_Testany(int count, MPI_Request requests[], int *index, int *flag, MPI_St
     if (answered && *index != MPI_UNDEFINED && *index >= 0 && *index < batch.count)
         finished(batch.handles[*index], &requests[*index], code, seen);
     batch_free(&batch);
-    return trace_end_poll(call, code, answered);
+    return end_question(call, code, answered);
 }
 
 int MPI_Testsome(int count, MPI_Request requests[], int *ended, int indices[], MPI_Status statuses[])
@@ -269,7 +281,7 @@ int MPI_Testsome(int count, MPI_Request requests[], int *ended, int indices[], M
     some_finished(&batch, requests, code, *ended, indices);
     bool answered = code != MPI_SUCCESS || *ended != 0;
     batch_free(&batch);
-    return trace_end_poll(call, code, answered);
+    return end_question(call, code, answered);
 }
 
 /* ---- persistent requests, and requests that are given up ---- */
@@ -280,7 +292,6 @@ static void started(MPI_Request *request, struct mpi_trace_call *record)
     trace_lock();
     struct mpi_trace_object *object = trace_object_find(OBJECT_REQUEST, key(*request), request);
     if (object) {
-        object->active = 1;
         object->made.begin = record->begin; /* by which a story finds the message */
         record->comm = object->made.comm;
         record->comm_size = object->made.comm_size;
@@ -290,8 +301,14 @@ static void started(MPI_Request *request, struct mpi_trace_call *record)
         record->from = object->made.from;
         record->count = object->made.count;
         record->bytes = object->made.bytes;
+        record->buffer = object->made.buffer;
+        record->length = object->made.length;
+        record->writes = object->made.writes;
     }
     trace_unlock();
+    trace_clash(record);
+    if (object)
+        object->active = 1;
     if (record->to.used)
         trace_sent(record);
 }

@@ -92,6 +92,40 @@ static void probed(MPI_Comm comm, int rank, int size)
     MPI_Wait(&request, MPI_STATUS_IGNORE);
 }
 
+/* Everybody puts his number into the next rank's window, and hands it round a ring that MPI knows. */
+static void windows_and_neighbours(MPI_Comm comm, int rank, int size)
+{
+    int next = (rank + 1) % size, last = (rank + size - 1) % size, theirs = -1, one = 1;
+    MPI_Win window;
+    MPI_Comm ring;
+    MPI_Win_create(&theirs, sizeof theirs, sizeof theirs, MPI_INFO_NULL, comm, &window);
+    MPI_Win_fence(0, window);
+    MPI_Put(&rank, 1, MPI_INT, next, 0, 1, MPI_INT, window);
+    MPI_Win_fence(0, window);
+    INSIST(theirs == last);
+    MPI_Win_free(&window);
+    MPI_Dist_graph_create_adjacent(comm, 1, &last, &one, 1, &next, &one, MPI_INFO_NULL, 0, &ring);
+    theirs = -1;
+    MPI_Neighbor_allgather(&rank, 1, MPI_INT, &theirs, 1, MPI_INT, ring);
+    INSIST(theirs == last);
+    MPI_Comm_free(&ring);
+}
+
+/* Asks about two requests in turns, for as long as it takes: a few records, not thousands. */
+static void asked_in_turns(MPI_Comm comm, int rank, int size)
+{
+    int mine = rank, theirs[2] = {-1, -1}, done[2] = {0};
+    MPI_Request request[2];
+    MPI_Irecv(&theirs[0], 1, MPI_INT, (rank + size - 1) % size, 21, comm, &request[0]);
+    MPI_Irecv(&theirs[1], 1, MPI_INT, (rank + size - 1) % size, 22, comm, &request[1]);
+    for (int i = 0; i < 20000; i++)
+        MPI_Test(&request[i % 2], &done[i % 2], MPI_STATUS_IGNORE);
+    MPI_Send(&mine, 1, MPI_INT, (rank + 1) % size, 21, comm);
+    MPI_Send(&mine, 1, MPI_INT, (rank + 1) % size, 22, comm);
+    MPI_Waitall(2, request, MPI_STATUSES_IGNORE);
+    INSIST(theirs[0] == theirs[1]);
+}
+
 static void objects(MPI_Comm comm, int rank)
 {
     MPI_Datatype type;
@@ -124,6 +158,8 @@ int main(int argc, char **argv)
         nonblocking(comm, rank, size);
         probed(comm, rank, size);
         objects(comm, rank);
+        windows_and_neighbours(comm, rank, size);
+        asked_in_turns(comm, rank, size);
         mpi_trace_mark(MPI_TRACE_OURS);
         MPI_Comm_free(&comm);
     }
