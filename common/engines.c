@@ -93,6 +93,8 @@ static bool receive_answer(int fd, int *status, void *out, size_t out_size)
     while (part[0].iov_len > 0 || (*status == 0 && part[1].iov_len > 0)) {
         struct msghdr message = {.msg_iov = part, .msg_iovlen = 2};
         ssize_t n = recvmsg(fd, &message, 0);
+        if (n == 0)
+            errno = ECONNRESET; /* as for an engine that left with something unread */
         if (n == 0 || (n < 0 && errno != EINTR))
             return false;
         if (n > 0)
@@ -240,13 +242,15 @@ static void end(const struct engine *one)
 }
 
 /* The engine does not answer any more. It may have lost only its end of the pair
-   and still run: so it is ended too. */
+   and still run: so it is ended too. That in or out is no memory of the caller's is
+   not the engine's death, but half a message may have gone: it cannot serve on. */
 static int lose(struct engine *one)
 {
+    int why = errno == EFAULT ? EFAULT : ECHILD;
     hang_up(one);
     end(one);
     one->busy = false;
-    return fail(ECHILD);
+    return fail(why);
 }
 
 int engines_submit(struct engines *e, int id, task_fn task, const void *in, size_t in_size, size_t out_size)

@@ -30,7 +30,7 @@ pid_t engines_pid(const struct engines *e, int id);
    call returns; the result will have out_size bytes. The task sees in and out
    aligned for any type, and out filled with zero bytes. Returns 0, or -1 with EINVAL
    (no such id, no task, no in), EBUSY (id has a task that was not collected),
-   ECHILD (the engine is dead). */
+   ECHILD (the engine is dead), EFAULT (in is no memory of the caller's; the engine is lost). */
 int engines_submit(struct engines *e, int id, task_fn task, const void *in, size_t in_size, size_t out_size);
 
 /* Blocks until a busy engine has finished (or died) and returns its id; the
@@ -42,7 +42,7 @@ int engines_any(struct engines *e);
    told to engines_submit; NULL if 0); the engine is idle again. Returns 0, or -1
    with EIO (the task failed; out is as it was), ECHILD (the engine died; it is no
    longer busy, and takes no further task; out is unspecified), EINVAL (no such id,
-   it has no task, no out). */
+   it has no task, no out), EFAULT (out is no memory of the caller's; the engine is lost). */
 int engines_collect(struct engines *e, int id, void *out);
 
 /* Ends all engines, in the middle of a task if they are busy, waits for them,

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -34,7 +35,7 @@ static const char usage[] =
     "  -f V   the task whose element is V fails       and how many engines it left busy\n"
     "  -x V   the engine whose element is V is killed\n"
     "  -o ID  -f and -x only on engine ID      -k ID  engine ID is killed before the calls\n"
-    "  -d S   the demo's longest delay, in seconds (0.05)\n"
+    "  -1     -f and -x only in the first map  -d S   the demo's longest delay, in seconds (0.05)\n"
     "example: views -n 4 balanced in.npy out.npy\n";
 
 enum view { VIEW_SYNC, VIEW_ALL, VIEW_DIRECT, VIEW_BALANCED };
@@ -47,6 +48,7 @@ static struct {
     int only_engine, sync_engine, dead_engine; /* NO_ENGINE: not asked for */
     int64_t failing, killing;
     double longest;
+    bool only_first;
     const char *status;
     size_t bytes; /* of one element, when elements are bytes */
 } options;
@@ -57,7 +59,8 @@ enum { POINT_ENGINE, POINT_CALL, POINT_RETURN };
 
 /* ---- the tasks, which run in the engines ---- */
 
-static int my_engine = -1; /* in an engine: its id */
+static int my_engine = -1;       /* in an engine: its id */
+static const size_t *map_number; /* shared with main: of the map that it is about, from 0 */
 
 /* The first task of every engine: it learns its id, and tells the suite. */
 static int learn_id(const void *in, void *out)
@@ -82,7 +85,8 @@ struct squared {
 static int square(const void *in, void *out)
 {
     int64_t value = *(const int64_t *)in;
-    bool chosen = options.only_engine == NO_ENGINE || options.only_engine == my_engine;
+    bool chosen = (options.only_engine == NO_ENGINE || options.only_engine == my_engine) &&
+                  (!options.only_first || *map_number == 0);
     witness_tell(WITNESS_BEGIN, value, my_engine);
     if (chosen && value == options.killing)
         raise(SIGKILL);
@@ -201,10 +205,11 @@ static int call_view(struct engines *e, const struct work *w, size_t k)
 }
 
 /* Makes the calls -m times, and remembers how each of them ended. */
-static int make_calls(struct engines *e, const struct work *w, int64_t (*status)[3])
+static int make_calls(struct engines *e, const struct work *w, int64_t (*status)[3], size_t *number)
 {
     int result = EXIT_SUCCESS;
     for (size_t k = 0; k < w->calls * (size_t)options.maps; k++) {
+        *number = k / w->calls;
         if (k % w->calls == 0) /* nothing that an earlier round has left can pass for a result */
             memset(w->out, 0, w->count * w->per_element * w->out_size);
         witness_tell(WITNESS_POINT, POINT_CALL, (int64_t)k);
@@ -262,13 +267,18 @@ static int save(const char *path, enum npy_type type, const struct work *w, int6
 /* Starts the engines, makes the calls, stops the engines. */
 static int run_engines(const struct work *w, int64_t (*status)[3])
 {
+    size_t *number = mmap(NULL, sizeof *number, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (number == MAP_FAILED)
+        return failed("memory for the number of the map");
+    map_number = number;
     struct engines *e = start_engines(options.engines);
     if (!e)
         return EXIT_FAILURE;
     if (options.dead_engine != NO_ENGINE)
         kill_engine(e, options.dead_engine);
-    int result = make_calls(e, w, status);
+    int result = make_calls(e, w, status, number);
     engines_stop(e);
+    munmap(number, sizeof *number);
     return result;
 }
 
@@ -409,7 +419,7 @@ int main(int argc, char **argv)
     options.longest = 0.05;
     options.only_engine = options.sync_engine = options.dead_engine = NO_ENGINE;
     options.failing = options.killing = INT64_MIN;
-    for (int c; (c = getopt(argc, argv, "n:i:m:s:f:x:o:k:d:h")) != -1;) {
+    for (int c; (c = getopt(argc, argv, "n:i:m:s:f:x:o:k:d:1h")) != -1;) {
         switch (c) {
         case 'n':
             options.engines = atoi(optarg);
@@ -434,6 +444,9 @@ int main(int argc, char **argv)
             break;
         case 'k':
             options.dead_engine = atoi(optarg);
+            break;
+        case '1':
+            options.only_first = true;
             break;
         case 'd':
             options.longest = strtod(optarg, NULL);
