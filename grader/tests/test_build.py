@@ -66,5 +66,29 @@ def test_a_limit_is_named(outcome: Outcome, words: str) -> None:
     assert words in build.limit_hit(outcome)
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        '/submission/pool.c:9:1: error: expected ;\n    9 |   puts("out of memory");\n',
+        '/submission/pool.c:9:1: error: expected ;\n  perror("cc1: cannot allocate memory");\n   ^\n',
+        "/submission/pool.c:1:2: error: #error No space left on device, as: File too large\n",
+        '/submission/pool.c:1:1: error: static assertion failed: "CPU time limit exceeded"\n',
+        "/usr/bin/ld: pool.o: undefined reference to `No space left on device'\n",
+    ],
+)
+def test_what_the_submission_says_of_limits_is_none(said: str) -> None:
+    outcome = Outcome(2, 1, False, said)
+    assert not build.limit_hit(outcome) and not build.no_room(outcome)
+
+
+def test_a_full_disk_is_seen() -> None:
+    said = "/submission/pool.c:3:1: fatal error: error writing to /tmp/x.s: No space left on device"
+    assert build.no_room(Outcome(2, 1, False, said))
+
+
+def test_what_steers_a_terminal_is_not_told() -> None:
+    assert told("\x1b[2J/x:7:2: error: #error \x9b2J\x07\r\n") == "?[2J/x:7:2: error: #error ?2J?"
+
+
 def test_an_ordinary_error_is_no_limit() -> None:
     assert build.limit_hit(Outcome(2, 1, False, "pool.c:1:1: error: no")) == ""
