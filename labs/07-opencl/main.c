@@ -22,6 +22,7 @@
 
 #include "clock.h"
 #include "dmv.h"
+#include "leak_check.h"
 #include "npy.h"
 #include "ocl_error.h"
 #include "ocl_trace.h"
@@ -348,6 +349,9 @@ static int multiply_files(char **paths, size_t count)
         result = load(&p[i], paths + 3 * i);
     if (result == EXIT_SUCCESS)
         result = options.all_open ? run_in_turn(p, count) : run_in_order(p, count);
+    for (size_t i = 0; i < count; i++)
+        p[i].d = NULL; /* closed; what dmv_close did not free, nobody holds any more */
+    leak_check();
     for (size_t i = 0; i < count; i++) {
         if (result == EXIT_SUCCESS)
             result = save(&p[i]);
