@@ -3,8 +3,11 @@
 #include "ocl_calls.h"
 
 #include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
+#include "ocl_trace.h"
 #include "ocl_trace_record.h"
 
 /* A macro, because it must be the wrapper's own return address. */
@@ -70,11 +73,42 @@ static cl_int start_later(const struct launch *l, cl_uint count, const cl_event 
     return code;
 }
 
+/* Turns the matrix round where the buffer begins with it. True if it did. */
+static bool exchange_in(const struct launch *l, cl_mem buffer, const float *matrix, size_t count, cl_uint waits,
+                        const cl_event *list)
+{
+    size_t bytes = count * sizeof *matrix, size = 0;
+    float *there = malloc(bytes + 1), *other = malloc(bytes + 1);
+    clGetMemObjectInfo(buffer, CL_MEM_SIZE, sizeof size, &size, NULL);
+    bool same = there && other && size >= bytes &&
+                clEnqueueReadBuffer(l->queue, buffer, CL_TRUE, 0, bytes, there, waits, list, NULL) == CL_SUCCESS &&
+                memcmp(there, matrix, bytes) == 0;
+    for (size_t i = 0; same && i < count; i++)
+        other[i] = matrix[count - 1 - i];
+    same = same && clEnqueueWriteBuffer(l->queue, buffer, CL_TRUE, 0, bytes, other, 0, NULL, NULL) == CL_SUCCESS;
+    free(there);
+    free(other);
+    return same;
+}
+
+static void exchange(const struct launch *l, cl_uint waits, const cl_event *list)
+{
+    size_t count;
+    const float *matrix = ocl_trace_matrix(&count);
+    void *buffer;
+    for (uint64_t i = 0; matrix && count > 0 && ocl_trace_buffer(i, &buffer); i++)
+        if (buffer && exchange_in(l, buffer, matrix, count, waits, list)) {
+            struct ocl_call call = ocl_trace_begin(OCL_TRACE_EXCHANGE, NULL);
+            ocl_trace_end(&call, CL_SUCCESS, 0);
+        }
+}
+
 /* Starts a kernel, or does what the environment says instead (ocl_trace.h). */
 static cl_int start_kernel(const struct launch *l, cl_uint count, const cl_event *list, cl_event *event)
 {
     if (ocl_trace_skips_kernels())
         return clEnqueueMarkerWithWaitList(l->queue, count, list, event);
+    exchange(l, count, list);
     if (ocl_trace_hold())
         return start_later(l, count, list, event);
     return clEnqueueNDRangeKernel(l->queue, l->kernel, l->dimensions, l->offset, l->global, l->local, count, list,

@@ -11,10 +11,16 @@
    LAB_OCL_SKIP_KERNELS=1 leaves the kernels out: the calls that start one succeed and
    do nothing. A result that is right all the same was not computed on the device.
    LAB_OCL_HOLD=<milliseconds> holds every kernel back for so long, as a slow device
-   would: whoever does not wait for it sees no result. */
+   would: whoever does not wait for it sees no result.
+   LAB_OCL_EXCHANGE=1 gives the kernels another matrix than the host has: just before a
+   kernel starts, every buffer that begins with what ocl_trace_given told has these bytes
+   turned round. A result that is still that of the first matrix was computed by the host.
+   Each exchange is written down as a call of OCL_TRACE_EXCHANGE.
+   The environment forgets the first and the third as soon as they are read. */
 #ifndef OCL_TRACE_H
 #define OCL_TRACE_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 /* Which of the student's functions runs now? main.c says it before each call. */
@@ -23,12 +29,16 @@ enum ocl_phase { OCL_OURS, OCL_LIST, OCL_OPEN, OCL_RUN, OCL_CLOSE };
 /* The calls that follow belong to the index-th dmv_run (dmv_open, ...) of this program, from 0. */
 void ocl_trace_mark(enum ocl_phase phase, int index);
 
+/* The caller's matrix for the run that follows; NULL: none. It is copied. */
+void ocl_trace_given(const float *matrix, size_t count);
+
 /* ---- the file: one record of fixed size, no pointers ---- */
 
 #define OCL_TRACE_MAGIC 0x6f636c74u
 #define OCL_TRACE_CALLS 8000   /* calls that are kept; later ones are only counted */
 #define OCL_TRACE_OBJECTS 2000 /* objects that are kept */
 #define OCL_TRACE_NAME 40
+#define OCL_TRACE_EXCHANGE "(exchange)"
 
 struct ocl_trace_call {
     char function[OCL_TRACE_NAME]; /* "clCreateBuffer" */

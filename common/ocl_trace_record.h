@@ -3,6 +3,7 @@
 #define OCL_TRACE_RECORD_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* One call of the student's, from its begin to its end. */
@@ -26,6 +27,10 @@ void ocl_trace_retained(const void *handle);
 void ocl_trace_released(const struct ocl_call *call, const void *handle);
 
 bool ocl_trace_skips_kernels(void);
+/* The matrix to be turned round in the kernels' memory, and its elements; NULL: it stays. */
+const float *ocl_trace_matrix(size_t *count);
+/* The number-th buffer that was made, NULL if it is released or was no buffer; false beyond the last. */
+bool ocl_trace_buffer(uint64_t number, void **handle);
 unsigned ocl_trace_hold(void); /* milliseconds; 0: kernels start at once */
 
 #endif

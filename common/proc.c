@@ -37,6 +37,9 @@ bool proc_read(pid_t pid, struct proc *p)
     *close = '\0';
     *p = (struct proc){.pid = pid, .parent = parent, .state = state};
     snprintf(p->name, sizeof p->name, "%.15s", open + 1);
+    for (char *c = p->name; *c; c++) /* it is quoted in messages, whose lines it must not break */
+        if (iscntrl((unsigned char)*c))
+            *c = '?';
     unsigned long total, resident, shared;
     if (read_small(pid, "statm", text, sizeof text) > 0 &&
         sscanf(text, "%lu %lu %lu", &total, &resident, &shared) == 3) {

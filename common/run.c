@@ -108,8 +108,11 @@ static void add_reaper(struct words *w, const struct launch *how, double limit, 
     words_addf(w, "--disk=%s", setting("LAB_DISK_MB", "1024"));
     words_addf(w, "--files=%d", 1024);
     words_addf(w, "--cpu=%d", 600);
-    if (how->flavour && strcmp(how->flavour, "asan") == 0)
+    if (how->flavour && strcmp(how->flavour, "asan") == 0) {
         words_add(w, "--allow-ptrace"); /* LeakSanitizer stops its threads with it */
+        /* Undefined behaviour ends the program: its words alone could be sent nowhere. */
+        add_environment(w, ((const char *const[]){"UBSAN_OPTIONS=halt_on_error=1", NULL}));
+    }
     add_environment(w, how->env);
     if (how->witness)
         add_environment(w, ((const char *const[]){"LAB_WITNESS=witness", NULL}));

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import bz2
 import errno
-import gzip
 import io
 import lzma
 import os
@@ -18,10 +17,11 @@ import tarfile
 import tempfile
 import time
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import IO, Protocol
+from typing import IO, Protocol, cast
 
 ARCHIVES = (".zip", ".tar.gz", ".tgz", ".tar", ".tar.xz", ".txz", ".tar.bz2", ".tbz2")
 FOREIGN = (".rar", ".7z", ".gz", ".xz", ".bz2", ".zst", ".lz", ".lzma", ".cab", ".iso")
@@ -29,6 +29,9 @@ FOREIGN = (".rar", ".7z", ".gz", ".xz", ".bz2", ".zst", ".lz", ".lzma", ".cab", 
 MAX_ARCHIVE = 64 << 20  # bytes of an archive as handed in
 MAX_UNPACKED = 128 << 20  # bytes of a tar once decompressed
 MAX_DIRECTORY = 4 << 20  # bytes of a zip's table of contents
+MAX_STREAMS = 1000  # that a compressed tar may be made of
+MAX_HEADER = 64 << 10  # bytes of a tar before the content of one member
+MAX_HEADERS = 16 << 20  # and of all of them
 MAX_MEMBERS = 10_000
 MAX_DEPTH = 6
 CHUNK = 64 << 10
@@ -341,12 +344,15 @@ def check_zip_size(content: memoryview) -> None:
     """Refuses a table of contents that would fill the memory before zipfile has read it.
 
     zipfile takes the end record at the very end, or else the last in the tail, so look at both."""
-    tail = bytes(content[-(65557 + 20) :])
+    tail = bytes(content[-(65557 + 76) :])
     for at in (len(tail) - 22, tail.rfind(b"PK\5\6")):
         if at < 0 or tail[at : at + 4] != b"PK\5\6" or at + 22 > len(tail):
             continue
         (size,) = struct.unpack_from("<I", tail, at + 12)
-        if size > MAX_DIRECTORY or tail[max(at - 20, 0) : at].startswith(b"PK\6\7"):
+        large = tail[max(at - 76, 0) : at]  # what stands there where sizes may need 64 bits
+        if large[56:].startswith(b"PK\6\7") and large.startswith(b"PK\6\6"):
+            (size,) = struct.unpack_from("<Q", large, 40)
+        if size > MAX_DIRECTORY:
             raise Refused("its table of contents is too large")
 
 
@@ -384,11 +390,6 @@ def reading(name: str, limit: int, opener: Callable[[], IO[bytes] | None]) -> by
         raise Refused(f"{shown(name)} cannot be read from the archive: {error}") from error
 
 
-class Readable(Protocol):
-    def read(self, size: int = ..., /) -> bytes:
-        ...
-
-
 @contextmanager
 def unpacked(content: io.BytesIO, extension: str) -> Iterator[IO[bytes]]:
     """The decompressed tar in a temporary file, so that a bomb fills neither memory nor disk."""
@@ -405,16 +406,15 @@ def unpacked(content: io.BytesIO, extension: str) -> Iterator[IO[bytes]]:
 
 def decompressed(content: io.BytesIO, extension: str) -> Iterator[bytes]:
     try:
-        if extension.endswith("xz"):
-            yield from decompressed_xz(content)
-            return
-        source: Readable = content
         if extension.endswith("gz"):
-            source = gzip.GzipFile(fileobj=content)
+            yield from inflated(content)
+        elif extension.endswith("xz"):
+            yield from expanded(content, lambda: lzma.LZMADecompressor(memlimit=MAX_UNPACKED))
         elif extension.endswith("bz2"):
-            source = bz2.BZ2File(content)
-        while chunk := source.read(CHUNK):
-            yield chunk
+            yield from expanded(content, lambda: bz2.BZ2Decompressor())
+        else:
+            while chunk := content.read(CHUNK):
+                yield chunk
     except (OSError, EOFError, ValueError, lzma.LZMAError) as error:
         raise Refused(f"it cannot be decompressed ({error})") from error
     except Exception as error:  # zlib.error and what else hostile bytes lead to
@@ -423,28 +423,83 @@ def decompressed(content: io.BytesIO, extension: str) -> Iterator[bytes]:
         raise Refused(f"it cannot be decompressed ({error})") from error
 
 
-def decompressed_xz(content: io.BytesIO) -> Iterator[bytes]:
-    machine = lzma.LZMADecompressor(memlimit=MAX_UNPACKED)
-    while not machine.eof:
-        piece = content.read(CHUNK) if machine.needs_input else b""
-        if machine.needs_input and not piece:
-            raise EOFError("it ends too early")
-        yield machine.decompress(piece, CHUNK)
+Machine = bz2.BZ2Decompressor | lzma.LZMADecompressor
+
+
+def expanded(content: io.BytesIO, make: Callable[[], Machine]) -> Iterator[bytes]:
+    """What one stream of bz2 or xz after the other holds, as parallel compressors write them."""
+    rest = content.read(CHUNK)
+    for _ in range(MAX_STREAMS):
+        machine = make()
+        while not machine.eof:
+            if machine.needs_input and not rest:
+                raise EOFError("it ends too early")
+            yield machine.decompress(rest if machine.needs_input else b"", CHUNK)
+            rest = content.read(CHUNK) if machine.needs_input and not machine.eof else b""
+        rest = (machine.unused_data or content.read(CHUNK)).lstrip(b"\0") or content.read(CHUNK)
+        if not rest:
+            return
+    raise Refused(f"it is compressed in more than {MAX_STREAMS} pieces")
+
+
+def inflated(content: io.BytesIO) -> Iterator[bytes]:
+    """The same for gzip. Not with its own module, whose headers are read byte by byte."""
+    rest = content.read(CHUNK)
+    for _ in range(MAX_STREAMS):
+        machine = zlib.decompressobj(zlib.MAX_WBITS | 16)
+        while not machine.eof:
+            if not rest:
+                raise EOFError("it ends too early")
+            yield machine.decompress(rest, CHUNK)
+            rest = machine.unconsumed_tail or machine.unused_data or content.read(CHUNK)
+        rest = rest.lstrip(b"\0") or content.read(CHUNK)
+        if not rest:
+            return
+    raise Refused(f"it is compressed in more than {MAX_STREAMS} pieces")
+
+
+class Metered:
+    """A tar that gives only so many bytes to whoever looks for its next member.
+
+    Names of any length, sparse maps and the like stand before a member, and tarfile reads all of it:
+    a small archive could keep the grader busy for minutes and fill its memory."""
+
+    def __init__(self, spool: IO[bytes]) -> None:
+        self.spool = spool
+        self.left, self.total = MAX_HEADER, MAX_HEADERS
+
+    def read(self, size: int = -1) -> bytes:
+        data = self.spool.read(size if 0 <= size <= self.left else self.left + 1)
+        self.left -= len(data)
+        self.total -= len(data)
+        if self.left < 0 or self.total < 0:
+            raise Refused("it says too much about its files; hand in plain files, with short names")
+        return data
+
+    def seek(self, place: int, whence: int = 0) -> int:
+        return self.spool.seek(place, whence)
+
+    def tell(self) -> int:
+        return self.spool.tell()
 
 
 def tar_tree(spool: IO[bytes]) -> Tree:
+    metered = Metered(spool)
     try:
-        archive = tarfile.open(fileobj=spool, mode="r:")
-        return collect(tar_members(archive))
+        archive = tarfile.open(fileobj=cast(IO[bytes], metered), mode="r:")
+        return collect(tar_members(archive, metered))
     except Refused:
         raise
     except Exception as error:  # tarfile raises whatever the bytes lead it to
         raise Refused(f"it cannot be read as a tar archive ({error})") from error
 
 
-def tar_members(archive: tarfile.TarFile) -> Iterator[tuple[str, str, Reader]]:
-    while (info := archive.next()) is not None:
-        yield info.name, tar_kind(info), tar_reader(archive, info)
+def tar_members(archive: tarfile.TarFile, metered: Metered) -> Iterator[tuple[str, str, Reader]]:
+    while True:
+        metered.left = MAX_HEADER
+        if (info := archive.next()) is None:
+            return
+        yield info.name, tar_kind(info), tar_reader(archive, metered, info)
 
 
 def tar_kind(info: tarfile.TarInfo) -> str:
@@ -459,5 +514,9 @@ def tar_kind(info: tarfile.TarInfo) -> str:
     return "a device" if info.isdev() else "not a regular file"
 
 
-def tar_reader(archive: tarfile.TarFile, info: tarfile.TarInfo) -> Reader:
-    return lambda limit: reading(info.name, limit, lambda: archive.extractfile(info))
+def tar_reader(archive: tarfile.TarFile, metered: Metered, info: tarfile.TarInfo) -> Reader:
+    def read(limit: int) -> bytes:
+        metered.left = metered.total = limit + CHUNK
+        return reading(info.name, limit, lambda: archive.extractfile(info))
+
+    return read

@@ -271,9 +271,27 @@ def link_programs(given: Given, place: Place, stop: Event | None = None) -> Buil
     )
 
 
+# What the tools say of themselves; all else may be quoted from the submission, whose author may
+# well speak of memory that is not there.
+TOOLS = (
+    r"(?:\S*/)?(?:gcc|clang|cc1|as|ld|collect2|mv|mkdir|objcopy|make|sh)(?:-[\w.]+)?(?:\[\d+\])?: "
+)
+OF_THEMSELVES = re.compile(
+    rf"{TOOLS}|virtual memory exhausted|LLVM ERROR: |terminate called |  what\(\): "
+    r"|[^\s:]+:(?:\d+:)* (?:fatal error|Fatal error|Error): (?:error (?:writing|closing)|can't (?:write|close|fill)|cannot )"
+)
+
+
+def own_words(outcome: process.Outcome) -> str:
+    """The lines that compiler, assembler and linker say of themselves, without the names that they quote."""
+    lines = (line for line in outcome.output.splitlines() if OF_THEMSELVES.match(line))
+    return re.sub(r"`[^']*'", "", "\n".join(lines))
+
+
 def no_room(outcome: process.Outcome) -> bool:
     """Was the disk full? Then the submission is to blame only where the skeleton fares better."""
-    return "No space left on device" in outcome.output or "uota exceeded" in outcome.output
+    said = own_words(outcome)
+    return "No space left on device" in said or "uota exceeded" in said
 
 
 def succeeded(outcome: process.Outcome) -> bool:
@@ -282,14 +300,14 @@ def succeeded(outcome: process.Outcome) -> bool:
 
 def limit_hit(outcome: process.Outcome) -> str:
     """Which limit ended the compiler, in words; "" if none did."""
-    said = outcome.output
+    said = own_words(outcome)
     if outcome.flooded:
         return f"its messages were more than {process.FLOOD >> 20} MiB"
     if outcome.timed_out:
         return f"it took longer than {SECONDS:g} s"
     if "CPU time limit exceeded" in said or "SIGXCPU" in said:
         return f"it took more than {CPU_SECONDS} s of processor time"
-    if "ile size limit exceeded" in said or "File too large" in said:
+    if re.search("ile size limit exceeded|File too large|file truncated", said):
         return f"it wrote a file of more than {FILE_BYTES >> 20} MiB"
     if re.search(
         r"out of memory|virtual memory exhausted|annot allocate memory|terminated signal|bad_alloc",
@@ -334,6 +352,11 @@ def line_of(
 # ---- the compiler's words ----
 
 POSITION = re.compile(r"^(?P<lead>In file included from |\s+from |)(?P<path>[^\s:]+):(?=\d|\s)")
+# What could steer the terminal that shows a message.
+CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+ASSEMBLY = re.compile(
+    r"/tmp/cc\w+\.s"
+)  # what the compiler makes of a submission, for the assembler
 LEFT_OUT = "(a message about a file outside the submission is left out)"
 
 
@@ -342,7 +365,7 @@ def for_students(output: str, given: Given, place: Place) -> str:
     course, submission, out = inside(given, place)
     kept: list[str] = []
     foreign = False  # the lines after a position belong to it
-    for line in output.splitlines():
+    for line in CONTROL.sub("?", output).splitlines():
         if line.startswith(("make:", "make[", "collect2:", "distcc", "compilation terminated")):
             continue
         match = POSITION.match(line)
@@ -372,6 +395,8 @@ def is_ours(path: str, course: str, submission: str, out: str) -> bool:
         return ".." not in path.split("/")
     if ".." in path.split("/"):
         return False
+    if ASSEMBLY.fullmatch(path):
+        return True
     return path.startswith(
         (f"{submission}/", f"{course}/common/", f"{course}/labs/", f"{out}/", "/usr/")
     )
@@ -381,4 +406,5 @@ def shorten(line: str, course: str, submission: str, out: str) -> str:
     line = line.replace(f"{submission}/", "")
     line = re.sub(rf"{re.escape(course)}/(?:[\w.-]+/)*", "", line)
     line = re.sub(rf"{re.escape(out)}/(?:[\w.-]+/)*", "", line)
+    line = re.sub(rf"^{ASSEMBLY.pattern}:", "the assembler:", line)
     return line.replace("/usr/bin/ld: ", "ld: ")

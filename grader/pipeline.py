@@ -173,12 +173,18 @@ def screen_all(machine: Machine, given: Given, place: Place) -> list[screen.Find
     )
     sources = [name for name in lab.submit if name.endswith(".c")]
     findings: list[screen.Finding] = []
+    for name in (name for name in lab.submit if name not in sources):  # a .c can include it
+        findings += screen.checks_taken_away(name, read_text(place.submission / name))
     for flavour in lab.flavours:
         objects = [place.out / flavour / (name[:-2] + ".o") for name in sources]
         for name, file in zip(sources, objects):
             findings += screen.screen(lab, place.submission / name, flavour, file, tools)
         findings += screen.missing_exports(lab, objects)
     return list(dict.fromkeys(findings))
+
+
+def read_text(file: Path) -> str:
+    return file.read_text(encoding="utf-8", errors="replace")
 
 
 # ---- check ----

@@ -7,6 +7,7 @@ import errno
 import io
 import json
 import os
+import re
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -17,6 +18,7 @@ from grader.course import Lab, Trouble
 from grader.score import SCHEMA, Result, TestResult, mark, total
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 TEMPORARY = ".tmp-"
 
 
@@ -166,8 +168,9 @@ def is_done(
 
 
 def cell(value: str) -> str:
-    """A text that no spreadsheet takes for a formula."""
-    return "'" + value if value.lstrip(" ").startswith(FORMULA_STARTS) else value
+    """A text that no spreadsheet takes for a formula, and no terminal for an order."""
+    shown = CONTROL.sub(lambda found: ascii(found[0])[1:-1], value)
+    return "'" + shown if value.lstrip(" ").startswith(FORMULA_STARTS) else shown
 
 
 def mark_text(result: Result | None, lab: Lab) -> str:

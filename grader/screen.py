@@ -7,6 +7,7 @@ lab's interface says, and nothing of ours or of the runtime's.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -131,6 +132,7 @@ GENERATED = (
 )
 
 
+MOST_NAMES = 1000  # that are compared with a missing one
 MOST_FINDINGS = 20  # of one object file: each may cost a look into the debug information
 
 
@@ -199,7 +201,8 @@ def missing_exports(lab: Lab, objects: Sequence[Path]) -> tuple[Finding, ...]:
 
 def like(name: str, defined: Iterable[str]) -> str:
     """The end of the sentence: a name that may be meant, if there is one."""
-    close = get_close_matches(name, sorted(defined), 1, 0.8)
+    candidates = [other for other in sorted(defined) if abs(len(other) - len(name)) <= 3]
+    close = get_close_matches(name, candidates[:MOST_NAMES], 1, 0.8)
     return f", only {close[0]}: is the name misspelt?" if close else "."
 
 
@@ -212,7 +215,7 @@ def refused_calls(
     for name in sorted(
         {symbol.name for symbol in parsed.symbols if not symbol.defined and symbol.name}
     ):
-        plain = name.partition("@")[0]  # a version may stand behind it
+        plain, version, _ = name.partition("@")
         if flavour != "plain" and matching(plain, GENERATED):
             continue
         pattern = matching(plain, refuse) or matching(public_name(plain), refuse)
@@ -221,6 +224,9 @@ def refused_calls(
                 "method",
                 f"{place(name)} uses {plain}, which this lab refuses: it {refuse[pattern]}",
             )
+        elif version:
+            words = f"{place(name)} asks for one version of {plain}, past what the course puts before it"
+            yield Finding("method", f"{words}. Call {plain} by its plain name.")
 
 
 def public_name(name: str) -> str:
@@ -238,6 +244,8 @@ def reserved_definitions(parsed: elf.Object, place: Callable[[str], str]) -> Ite
         if not symbol.defined or symbol.local:
             continue
         plain = symbol.name.partition("@")[0]
+        if symbol.type == elf.STT_OBJECT and plain != "main":
+            continue  # a variable called times or rng_state: no call comes to it
         owner = next(
             (why for pattern, why in RESERVED.items() if fnmatchcase(plain, pattern)), None
         )
@@ -289,6 +297,8 @@ def unusual_sections(parsed: elf.Object, source: str, flavour: str) -> Iterator[
         usual = USUAL if section.writable or section.executable else USUAL_CONSTANT
         if flavour != "plain":
             usual += USUAL_OF_SANITIZERS
+        if section.name == ".note.GNU-stack" and section.size == 0:
+            continue  # says only whether the stack holds code, as gcc's nested functions need it
         both = section.writable and section.executable
         if both or not (matching(section.name, usual) or is_constructor(section)):
             words = f"{source} puts code or data into the section {ascii(section.name)}"
@@ -322,20 +332,60 @@ def listed_line(listing: str, at: int) -> str:
     return f" line {lines[-1]}" if lines else ""
 
 
-SPACE = r"(?:\s|/\*.*?\*/)*"
-CHECKS = re.compile(
-    rf"(?:#|%:){SPACE}(?:define|undef){SPACE}\w*(?:no_sanitize|no_address_safety|sanitizer_instr)",
-    re.DOTALL,
-)
+# What gives the attribute no_sanitize its meaning back, which lab.mk has taken from it: the words after
+# the # of a directive, and clang's way to give many functions an attribute, which reads no macros.
+CHECKS = re.compile("no_sanitize|no_address_safety|sanitizer_instr")
+DIRECTIVE = re.compile(r"(?:#|%:)(?=[^\S\n]*(?:/\*|define|undef))")
+WORD, BLANKS = re.compile(r"\w*"), re.compile(r"[^\S\n]*")
 
 
 def checks_taken_away(source: str, text: str) -> Iterator[Finding]:
-    """Directives that give the attribute no_sanitize its meaning back, which lab.mk has taken from it.
+    """Directives that take functions away from the sanitizers again.
 
     The one rule on the text: the object does not show which function was to be checked."""
-    if CHECKS.search(re.sub(r"\\\s*\n", "", text)):
-        words = f"{source} gives the attribute no_sanitize another meaning"
-        yield Finding("tamper", f"{words}. Leave this directive out: every function is checked.")
+    plain = re.sub(r"\\\s*\n", "", text)
+    if not CHECKS.search(plain):
+        return
+    after = skipper(plain)
+    for hash_sign in DIRECTIVE.finditer(plain):
+        word = after(hash_sign.end())
+        kind = next((k for k in ("define", "undef") if plain.startswith(k, word)), None)
+        name = after(word + len(kind)) if kind else 0
+        if kind and CHECKS.search(plain, name, end_of(WORD, plain, name)):
+            words = f"{source} gives the attribute no_sanitize another meaning"
+            yield Finding(
+                "tamper", f"{words}. Leave this directive out: every function is checked."
+            )
+            return
+
+
+def skipper(text: str) -> Callable[[int], int]:
+    """A function from a place to the next one that is neither blank nor in a comment that begins after it.
+
+    It remembers, so that a million comments in a row are not walked through a million times."""
+    ends = [match.end() for match in re.finditer(r"\*/", text)]
+    known: dict[int, int] = {}
+
+    def after(at: int) -> int:
+        passed = []
+        while at not in known:
+            passed.append(at)
+            begin = end_of(BLANKS, text, at)
+            if not text.startswith("/*", begin):
+                known[at] = begin
+            else:
+                close = bisect_left(ends, begin + 4)
+                at = ends[close] if close < len(ends) else len(text)
+        found = known[at]
+        known.update(dict.fromkeys(passed, found))
+        return found
+
+    return after
+
+
+def end_of(pattern: re.Pattern[str], text: str, at: int) -> int:
+    match = pattern.match(text, at)
+    return match.end() if match else at
 
 
 # ---- where it stands ----

@@ -66,7 +66,7 @@ WHOLE     = -MMD -MP -MF $(@:.o=.d) -MT $@ -c $< -o $@.new && mv -f $@.new $@
 
 # ---- what is given: main.o and the parts of common/ a program uses ---------
 
-PROGRAM_PARTS = npy npy_header rng clock witness $(PARTS_$(RUNTIME))
+PROGRAM_PARTS = npy npy_header rng clock witness leak_check $(PARTS_$(RUNTIME))
 PARTS_process = engines perturb
 PARTS_openmp  = gate tsan_openmp
 PARTS_opencl  = ocl_trace ocl_calls ocl_error

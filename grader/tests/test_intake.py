@@ -250,6 +250,17 @@ def test_a_huge_table_of_contents_is_refused_before_it_is_read(tmp_path: Path) -
     assert "table of contents is too large" in take(tmp_path / "class").missing
 
 
+def test_a_zip_with_64_bit_sizes_is_read(tmp_path: Path) -> None:
+    """As `zip -` writes it, who does not know the sizes when it begins."""
+    whole = make_zip(tmp_path / "class/Alice.zip", {"01-pool/pool.c": "int x;"}).read_bytes()
+    at = whole.index(b"PK\5\6")
+    count, size, offset = struct.unpack_from("<H2I", whole, at + 10)
+    record = struct.pack("<4sQ2H2I4Q", b"PK\6\6", 44, 45, 45, 0, 0, count, count, size, offset)
+    locator = struct.pack("<4sIQI", b"PK\6\7", 0, at, 1)
+    (tmp_path / "class/Alice.zip").write_bytes(whole[:at] + record + locator + whole[at:])
+    assert not take(tmp_path / "class").missing
+
+
 def test_too_many_members_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(archive, "MAX_MEMBERS", 10)
     make_zip(tmp_path / "class/Alice.zip", {f"{n}.c": "" for n in range(20)})

@@ -114,9 +114,25 @@ def test_the_table_has_a_row_a_student_and_no_total_while_a_mark_is_open(tmp_pat
     ]
 
 
-@pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@x", "\t=1", "\r=1", " =1", "＝1"])
+@pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@x", " =1", "＝1"])
 def test_a_cell_that_a_spreadsheet_would_run_is_quoted(name: str) -> None:
     assert report.cell(name) == "'" + name
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("\t=1", "'\\t=1"),
+        ("\r=1", "'\\r=1"),
+        ("a\nb,1", "a\\nb,1"),
+        ("\x1b[2J", "\\x1b[2J"),
+        ("\u202ecod", "\\u202ecod"),
+    ],
+)
+def test_a_cell_that_would_steer_a_terminal_or_break_a_line_is_spelled_out(
+    name: str, shown: str
+) -> None:
+    assert report.cell(name) == shown
 
 
 @pytest.mark.parametrize("name", ["Alice", "O'Neil", "a=b", ""])

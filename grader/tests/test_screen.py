@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 import struct
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
 from grader import elf
 from grader.course import Lab
-from grader.screen import Finding, Tools, like, missing_exports, screen
+from grader.screen import Finding, Tools, checks_taken_away, like, missing_exports, screen
 from grader.tests.helpers import make_lab
 
 FLAGS = {
@@ -38,6 +39,7 @@ static int table[] = {1, 2, 3};
 int run(void), check(void), total;
 int run(void) { return table[total % 3]++ + per_thread++; }
 int check(void) { sem_t s; sem_init(&s, 1, 1); return sem_wait(&s); }
+double times[3], clock_ticks = 1; /* names of the C library's functions, but no functions */
 int pool_map(void)
 {
     void *shared = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -108,7 +110,7 @@ def test_honest_code_is_not_refused(tmp_path: Path, flavour: str) -> None:
         ("int witness_tell(void) { return 3; }", "tamper", "defines witness_tell"),
         ("int __wrap_fork(void) { return 3; }", "tamper", "defines __wrap_fork"),
         ("__attribute__((weak)) void *malloc(unsigned long n) { return 0; }", "tamper", "defines malloc"),
-        ("int npy_load;", "tamper", "defines npy_load"),
+        ("void npy_load(void) { }", "tamper", "defines npy_load"),
         ("int x(void);\n__attribute__((constructor)) void f(void) { x(); }", "tamper", "before or after main"),
         ("int x(void);\n__attribute__((destructor)) void f(void) { x(); }", "tamper", "before or after main"),
         ('static void f(void) { }\n__attribute__((section(".preinit_array"), used)) static void (*p)(void) = f;', "tamper", "before or after main"),
@@ -137,6 +139,7 @@ def test_what_is_refused_is_named(
         ("#undef no_sanitize\nint f(void) { return 1; }", "gives the attribute no_sanitize"),
         ('char *s = "/*";\n# /**/ unde\\\nf /* a\n b */ __no_sanitize_address__\nint x;', "gives the attribute no_sanitize"),
         ("#define no_sanitize(x) no_sanitize(x)\nint x;", "gives the attribute no_sanitize"),
+        ("#undef" + "/**/" * 500 + "no_sanitize\nint x;", "gives the attribute no_sanitize"),
         ('__attribute__((section(".got.plt"))) int x = 3;', "the section '.got.plt'"),
         ('__asm__(".section .interp,\\"a\\"\\n.string \\"/work/loader\\"\\n.text");', "the section '.interp'"),
         ('__asm__(".section .gnu.lto_.opts,\\"e\\"\\n.string \\"\\"\\n.text");', "the section '.gnu.lto_.opts'"),
@@ -150,6 +153,43 @@ def test_what_goes_around_the_c_compiler_is_refused(
     found = findings(tmp_path, source, flavour)
     assert [finding.cause for finding in found] == ["tamper"], found
     assert words in found[0].message
+
+
+@pytest.mark.parametrize("flavour", ["plain", "asan"])
+def test_a_nested_function_may_stand_on_the_stack(tmp_path: Path, flavour: str) -> None:
+    source = (
+        "int call(int (*f)(int)) { return f(1); }\n"
+        "int pool_map(int n) { int more(int by) { return n += by; } return call(more); }"
+    )
+    assert findings(tmp_path, source, flavour) == ()
+
+
+def test_one_version_of_a_function_is_refused(tmp_path: Path) -> None:
+    source = 'int mine(int);\n__asm__(".symver mine, close@GLIBC_2.2.5");\nint f(void) { return mine(3); }'.replace(
+        '\\"', '"'
+    )
+    found = findings(tmp_path, source)
+    assert [finding.cause for finding in found] == ["method"]
+    assert "asks for one version of close" in found[0].message
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "#" + "/**/" * 100_000,
+        "#/*" * 100_000,
+        "/*#/**/" * 100_000,
+        "#" * 300_000,
+        "# " * 200_000,
+        "\\ " * 200_000,
+        "#define" * 50_000,
+    ],
+    ids=lambda text: text[:9],
+)
+def test_no_text_keeps_the_search_for_directives_busy(text: str) -> None:
+    began = time.monotonic()
+    assert list(checks_taken_away("pool.c", text + "\nno_sanitize")) == []
+    assert time.monotonic() - began < 20  # of less than one; a careless pattern needs years
 
 
 def test_a_constructor_hidden_from_the_plain_build_is_found_in_the_other(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "leak_check.h"
 #include "npy.h"
 #include "rng.h"
 #include "views.h"
@@ -297,6 +298,7 @@ static int run_file(enum view view, const char *in_path, const char *out_path)
     }
     int64_t(*status)[3] = calloc(w.calls * (size_t)options.maps + 1, sizeof *status);
     int result = w.out && status ? run_engines(&w, status) : failed("memory for the results");
+    leak_check();
     if (result == EXIT_SUCCESS)
         result = save(out_path, in.type, &w, status);
     free(w.out);

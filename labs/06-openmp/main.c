@@ -27,6 +27,7 @@
 
 #include "clock.h"
 #include "gate.h"
+#include "leak_check.h"
 #include "npy.h"
 #include "rng.h"
 #include "threads.h"
@@ -346,6 +347,7 @@ static int run_cases(enum kind kind, char **words, int count)
     }
     if (status == EXIT_SUCCESS)
         run_jobs(jobs, count);
+    leak_check();
     for (int j = 0; j < count && status == EXIT_SUCCESS; j++)
         status = save(&jobs[j]);
     for (int j = 0; jobs && j < count; j++)

@@ -725,6 +725,55 @@ static void expect_host_idle(const struct product *p)
     run_free(&r);
 }
 
+/* The same matrix with its elements in the other order, as the layer gives it to the kernels. */
+static struct product turned(const struct product *p)
+{
+    size_t count = p->rows * p->cols;
+    struct product t = *p;
+    t.A = calloc(p->runs * count, sizeof *t.A);
+    for (size_t i = 0; i < p->runs * count; i++)
+        t.A[i] = p->A[i / count * count + count - 1 - i % count];
+    return t;
+}
+
+static size_t rows_right(const struct product *p, size_t run, const float *y)
+{
+    size_t right = 0;
+    for (size_t i = 0; i < p->rows; i++)
+        right += row_right(p, run, i, y[i]);
+    return right;
+}
+
+/* The kernels find another A in the device's memory than the host has. Where A could be exchanged (it stands in a
+   buffer as it was given), y is then that of the other A, unless the host computes it and the kernel only hands it on. */
+static void expect_kernel_computes(const struct product *p)
+{
+    static const char *const exchanged[] = {SETTINGS, "LAB_OCL_EXCHANGE=1", NULL};
+    struct launch how = {.seconds = SECONDS, .env = exchanged};
+    struct product other = turned(p);
+    struct run r;
+    run_products(&r, &how, NULL, p, 1);
+    expect_done(&r);
+    struct ocl_trace_file *t = expect_trace(&r);
+    struct npy y = expect_array(&r, "y0.npy", NPY_F4, 2, (size_t[]){p->runs, p->rows});
+    for (size_t run = 0; run < p->runs; run++) {
+        const float *rows = (const float *)y.data + run * p->rows;
+        size_t of_host = rows_right(p, run, rows), of_device = rows_right(&other, run, rows);
+        if (ocl_story_count(t, OCL_TRACE_EXCHANGE, OCL_RUN, (int)run) > 0 && of_host > p->rows / 2 &&
+            of_device < of_host)
+            fail_test(
+                CAUSE_METHOD, &r,
+                "run %zu: the kernel was given another matrix in the device's memory than dmv_run had been, and %zu "
+                "of %zu rows of y are those of dmv_run's all the same: the host computed them, and the kernel "
+                "only hands them on. The work belongs into the kernel, in dmv.cl.",
+                run, of_host, p->rows);
+    }
+    npy_free(&y);
+    free(t);
+    free(other.A);
+    run_free(&r);
+}
+
 START_TEST(on_the_device)
 {
     struct run r;
@@ -734,6 +783,7 @@ START_TEST(on_the_device)
     expect_done(&r);
     expect_launches(&r, &p);
     expect_host_idle(&p);
+    expect_kernel_computes(&p);
     run_free(&r);
     free_product(&p);
 }

@@ -22,6 +22,7 @@
 
 #include "clock.h"
 #include "dmv.h"
+#include "leak_check.h"
 #include "npy.h"
 #include "ocl_error.h"
 #include "ocl_trace.h"
@@ -211,6 +212,7 @@ static int try_opens(char **specs, int count)
     }
     if (options.close_null)
         close_one(NULL);
+    leak_check();
     int result = save_status(status, (size_t)count);
     if (options.log && npy_save(options.log, NPY_U1, 2, (size_t[]){(size_t)count, width}, log) != 0)
         result = npy_failed();
@@ -266,11 +268,13 @@ static int run_once(struct product *p, size_t run)
     memcpy(p->now_x, (float *)p->x.data + run * p->cols, p->cols * sizeof(float));
     for (size_t i = 0; i < p->rows + 2 * GUARD; i++)
         p->now_y[i] = NAN; /* what stands in y before does not matter */
+    ocl_trace_given(p->now_A, size);
     mark(OCL_RUN);
     int result = dmv_run(p->d, p->now_A, p->rows, p->now_x, p->now_y + GUARD);
     int reason = errno;
     memcpy(y_of(p, run), p->now_y, (p->rows + 2 * GUARD) * sizeof(float)); /* as it is now, not later */
     mark(OCL_OURS);
+    ocl_trace_given(NULL, 0);
     errno = reason;
     return result == 0 ? EXIT_SUCCESS : failed("dmv_run");
 }
@@ -348,6 +352,9 @@ static int multiply_files(char **paths, size_t count)
         result = load(&p[i], paths + 3 * i);
     if (result == EXIT_SUCCESS)
         result = options.all_open ? run_in_turn(p, count) : run_in_order(p, count);
+    for (size_t i = 0; i < count; i++)
+        p[i].d = NULL; /* closed; what dmv_close did not free, nobody holds any more */
+    leak_check();
     for (size_t i = 0; i < count; i++) {
         if (result == EXIT_SUCCESS)
             result = save(&p[i]);
