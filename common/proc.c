@@ -1,4 +1,4 @@
-/* proc.c: reads /proc/PID/stat, statm, syscall, smaps_rollup and fd. */
+/* proc.c: reads /proc/PID/stat, statm, schedstat, syscall, smaps_rollup and fd. */
 #include "proc.h"
 
 #include <ctype.h>
@@ -164,6 +164,24 @@ bool proc_runs(pid_t pid)
     if (dir)
         closedir(dir);
     return runs;
+}
+
+double proc_waited(pid_t pid)
+{
+    char path[64], name[64], text[128];
+    snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
+    DIR *dir = opendir(path);
+    double longest = 0;
+    for (struct dirent *entry; dir && (entry = readdir(dir));) {
+        unsigned long long ran, waited;
+        snprintf(name, sizeof name, "task/%.20s/schedstat", entry->d_name);
+        if (isdigit((unsigned char)entry->d_name[0]) && read_small(pid, name, text, sizeof text) > 0 &&
+            sscanf(text, "%llu %llu", &ran, &waited) == 2 && 1e-9 * (double)waited > longest)
+            longest = 1e-9 * (double)waited;
+    }
+    if (dir)
+        closedir(dir);
+    return longest;
 }
 
 bool proc_nameless_bytes(pid_t pid, size_t *bytes)

@@ -37,6 +37,10 @@ size_t proc_mapped_shared(pid_t pid);
 /* Does any of its threads run, or wait for the disk? If not, it waits for somebody or something else. */
 bool proc_runs(pid_t pid);
 
+/* Seconds that a thread of it could have run and waited for a processor; of the one that
+   waited longest, since it began. 0 if the kernel does not tell. */
+double proc_waited(pid_t pid);
+
 /* Adds to *bytes what the files hold on the disk that pid has open and that have no name any
    more. False if that cannot be seen: it ended just now, or hides its descriptors. */
 bool proc_nameless_bytes(pid_t pid, size_t *bytes);

@@ -288,7 +288,7 @@ static void listen_to(struct run *r, const struct launch *how, struct stream *ou
             look = seconds_now() + watch_seconds;
         }
         r->flooded = out->bytes > RUN_OUTPUT_LIMIT || err->bytes > RUN_OUTPUT_LIMIT;
-        if (open && (r->flooded || r->given_up || now > begun + r->limit + BACKSTOP_SECONDS)) {
+        if (open && (r->flooded || r->given_up || now > begun + 3 * r->limit + BACKSTOP_SECONDS)) {
             end_run(pid);
             open = false;
         }

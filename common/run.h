@@ -21,7 +21,7 @@ struct launch {
     int ranks;                  /* > 0: started by mpirun with so many ranks */
     const char *const *env;     /* further "NAME=value", ended by NULL; or NULL */
     const char *const *wrap;    /* words before the program ("oclgrind", ...), ended by NULL; or NULL */
-    double seconds;             /* wall-clock limit; 0: 10 */
+    double seconds;             /* wall-clock limit, without waiting for a processor; 0: 10 */
     struct witness *witness;    /* NULL: nobody listens */
     bool (*watch)(void *state); /* looked at twice a second; true: end the run, nothing more can come. NULL: none */
     void *watch_state;

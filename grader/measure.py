@@ -179,7 +179,7 @@ class Clock:
         try:
             words = self.words(job, times, "like" if job is self.bench.student else "keep")
             env = environment(job, self.bench.test, job.logs / "measure.xml")
-            outcome = process.run(words, seconds=RUN_SECONDS + 30, env=env, cwd=folder)
+            outcome = process.run(words, seconds=3 * RUN_SECONDS + 30, env=env, cwd=folder)
         finally:
             remove_tree(folder)
         text = (outcome.output.strip().splitlines() or ["said nothing"])[-1]

@@ -184,7 +184,7 @@ def test_one_version_of_a_function_is_refused(tmp_path: Path) -> None:
         "\\ " * 200_000,
         "#define" * 50_000,
     ],
-    ids=lambda text: text[:9],
+    ids=lambda text: str(text[:9]),
 )
 def test_no_text_keeps_the_search_for_directives_busy(text: str) -> None:
     began = time.monotonic()
