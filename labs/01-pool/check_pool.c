@@ -156,63 +156,83 @@ START_TEST(odd_counts)
 }
 END_TEST
 
-/* So many tasks must have been run, in all processes together. */
-static void expect_runs(const struct run *r, size_t expected)
+/* Each task must have been run once, in all processes and maps together. */
+static void expect_each_once(const struct run *r)
 {
-    struct npy runs = expect_array(r, "runs.npy", NPY_I8, 1, (size_t[]){1});
-    int64_t came = *(const int64_t *)runs.data;
-    if (came != (int64_t)expected)
-        fail_test(CAUSE_METHOD, r,
-                  "%zu tasks were given; %lld were run. Did two workers take the same chunk, or is the last one too "
-                  "long? Where workers take chunks themselves, one step has to both read the counter and raise it: "
-                  "atomic_fetch_add.",
-                  expected, (long long)came);
-    npy_free(&runs);
+    struct npy tasks = expect_array(r, "tasks.npy", NPY_I8, 1, (size_t[]){2});
+    const int64_t *run = tasks.data, *given = run + 1;
+    if (*run != *given)
+        fail_test(
+            CAUSE_METHOD, r,
+            "%lld tasks were given; %lld were run. Did two workers take the same chunk? Where workers take chunks "
+            "themselves, one step has to both read the counter and raise it: atomic_fetch_add.",
+            (long long)*given, (long long)*run);
+    npy_free(&tasks);
+}
+
+static unsigned char *put_bytes(const size_t shape[2])
+{
+    unsigned char *in = malloc(shape[0] * shape[1]);
+    struct rng rng = rng_seeded(suite_seed());
+    for (size_t i = 0; i < shape[0] * shape[1]; i++)
+        in[i] = (unsigned char)rng_next(&rng);
+    put_array("in.npy", NPY_U1, 2, shape, in);
+    return in;
+}
+
+/* The first rows of out.npy must be those of in, each reversed. */
+static void expect_reversed(const struct run *r, const unsigned char *in, const size_t shape[2], size_t rows,
+                            const char *advice)
+{
+    struct npy out = expect_array(r, "out.npy", NPY_U1, 2, shape);
+    const unsigned char *result = out.data;
+    for (size_t i = 0; i < rows * shape[1]; i++) {
+        size_t row = i / shape[1], column = i % shape[1];
+        unsigned expected = in[row * shape[1] + shape[1] - 1 - column];
+        if (result[i] != expected)
+            fail_test(CAUSE_WRONG_VALUE, r, "elements of %zu bytes: byte %zu of out[%zu] is %u, expected %u.%s",
+                      shape[1], column, row, result[i], expected, advice);
+    }
+    npy_free(&out);
+}
+
+/* Two workers take the same chunk only where both are running, and then seldom. Hence small tasks, chunks
+   of one, and larger and larger maps, until half a second has passed. */
+static void map_many_times(void)
+{
+    size_t shape[] = {400000, 8};
+    unsigned char *in = put_bytes(shape);
+    struct run r;
+    run_program(&r, &plain, ARGS("-k", "1", "-t", "500", "-r", "tasks.npy", "in.npy", "out.npy"));
+    expect_success(&r);
+    expect_reversed(&r, in, shape, 1000, "");
+    expect_each_once(&r);
+    run_free(&r);
+    free(in);
 }
 
 START_TEST(many_elements)
 {
-    size_t count = 100000;
-    struct run r;
-    map_and_check(&plain, "4", count, "0");
-    int64_t *values = put_values(count);
-    run_program(&r, &plain, ARGS("-k", "7", "-r", "runs.npy", "in.npy", "out.npy"));
-    expect_success(&r);
-    expect_squares(&r, values, count);
-    expect_runs(&r, count);
-    run_free(&r);
-    free(values);
+    map_and_check(&plain, "4", 100000, "0");
+    map_and_check(&plain, "4", 100000, "7");
+    map_many_times();
 }
 END_TEST
 
 /* Elements of `size` random bytes, which come back reversed. */
 static void map_bytes(const struct launch *how, size_t count, size_t size, const char *chunk)
 {
-    size_t shape[] = {count, size}, bytes = count * size;
-    unsigned char *in = malloc(bytes);
-    struct rng rng = rng_seeded(suite_seed());
+    size_t shape[] = {count, size};
+    unsigned char *in = put_bytes(shape);
     struct run r;
-    for (size_t i = 0; i < bytes; i++)
-        in[i] = (unsigned char)rng_next(&rng);
-    put_array("in.npy", NPY_U1, 2, shape, in);
     run_program(&r, how, ARGS("-k", chunk, "in.npy", "out.npy"));
     if (how == &plain && strstr(r.err, strerror(ECHILD)))
         say_also("A worker has ended. The elements are large: is there a buffer of a fixed size, or a large one on the "
                  "stack?");
     expect_success(&r);
-    struct npy out = expect_array(&r, "out.npy", NPY_U1, 2, shape);
-    const unsigned char *result = out.data;
-    for (size_t i = 0; i < bytes; i++) {
-        size_t row = i / size, column = i % size;
-        unsigned expected = in[row * size + size - 1 - column];
-        if (result[i] != expected)
-            fail_test(CAUSE_WRONG_VALUE, &r,
-                      "elements of %zu bytes: byte %zu of out[%zu] is %u, expected %u. A pipe or socket takes large "
-                      "elements in pieces: read and write until all is there. Shared memory has to be large "
-                      "enough for all of them, and results must not lie on elements.",
-                      size, column, row, result[i], expected);
-    }
-    npy_free(&out);
+    expect_reversed(&r, in, shape, count,
+                    " A pipe or socket takes large elements in pieces: read and write until all is there. Shared "
+                    "memory has to be large enough for all of them, and results must not lie on elements.");
     run_free(&r);
     free(in);
 }

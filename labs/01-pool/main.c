@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
+#include <stdalign.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -16,6 +17,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "leak_check.h"
 #include "npy.h"
 #include "pool.h"
@@ -28,7 +30,8 @@ static const char usage[] =
     "  -m N   maps on one pool (1)             -2     two pools, used in turn\n"
     "  -n N,N,...  elements of each map, the first of IN (all)\n"
     "  -s S   status file: per map, what pool_map returned, and errno\n"
-    "  -r R   file for the number of tasks that were run\n"
+    "  -t MS  the first map has 1000 elements, the next ones twice as many each, until MS ms have passed\n"
+    "  -r R   file for the number of tasks that were run, and of those that should have been\n"
     "  -d US  each task sleeps for US microseconds\n"
     "  -f V   the task whose element is V fails\n"
     "  -x V   the worker whose element is V is killed\n"
@@ -40,13 +43,21 @@ static struct {
     int processes, maps;
     size_t chunk;
     bool two_pools, verbose;
-    unsigned delay;
+    unsigned delay, time;
     int64_t failing, killing;
     const char *status, *runs, *counts;
     size_t bytes; /* of one element, when elements are bytes */
 } options = {.processes = 4, .maps = 1, .failing = INT64_MIN, .killing = INT64_MIN};
 
-static _Atomic int64_t *runs; /* tasks that were run, by whomever; all processes see it */
+/* Tasks that were given to pool_map, and that were run, by whomever: all processes see this.
+   Each counts on a line of memory of its own, so that to count keeps nobody waiting. */
+static struct {
+    int64_t given;
+    _Atomic size_t lines;
+    struct {
+        alignas(64) _Atomic int64_t run;
+    } line[64];
+} * tasks;
 
 /* Points at which the suite looks at the process from outside. */
 enum { POINT_BEFORE, POINT_CREATED, POINT_DESTROYED };
@@ -57,6 +68,22 @@ enum { POINT_BEFORE, POINT_CREATED, POINT_DESTROYED };
 struct pair {
     int64_t pid, value;
 };
+
+static void count_task(void)
+{
+    static _Atomic int64_t *mine;
+    if (!mine)
+        mine = &tasks->line[atomic_fetch_add(&tasks->lines, 1) % 64].run;
+    atomic_fetch_add(mine, 1);
+}
+
+static int64_t tasks_run(void)
+{
+    int64_t sum = 0;
+    for (int i = 0; i < 64; i++)
+        sum += tasks->line[i].run;
+    return sum;
+}
 
 static int say_and_return(const void *in, void *out)
 {
@@ -72,7 +99,7 @@ static int square(const void *in, void *out)
     const int64_t *value = in;
     struct pair *result = out;
     int64_t token = witness_tell(WITNESS_BEGIN, *value, 0);
-    atomic_fetch_add(runs, 1);
+    count_task();
     if (options.delay)
         usleep(options.delay);
     if (*value == options.killing)
@@ -87,6 +114,7 @@ static int reverse(const void *in, void *out)
 {
     const unsigned char *from = in;
     unsigned char *to = out;
+    count_task();
     for (size_t i = 0; i < options.bytes; i++)
         to[i] = from[options.bytes - 1 - i];
     return 0;
@@ -117,14 +145,15 @@ static int demo(void)
     return EXIT_SUCCESS;
 }
 
-/* Elements of the next map: the next number of -n, but no more than there are. */
-static size_t next_count(const char **list, size_t all)
+/* Elements of map number i: the next number of -n, or with -t 1000, 2000, 4000, ...; no more than there are. */
+static size_t next_count(const char **list, int i, size_t all)
 {
-    if (!*list)
-        return all;
-    char *end;
-    size_t count = strtoul(*list, &end, 10);
-    *list = *end == ',' ? end + 1 : NULL;
+    size_t count = options.time && i < 32 ? (size_t)1000 << i : all;
+    if (*list) {
+        char *end;
+        count = strtoul(*list, &end, 10);
+        *list = *end == ',' ? end + 1 : NULL;
+    }
     return count < all ? count : all;
 }
 
@@ -136,10 +165,13 @@ static int run_maps(struct pool *pools[2], const struct npy *in, const void *ele
     size_t out_size = bytes ? options.bytes : sizeof(struct pair);
     const char *counts = options.counts;
     int result = 0;
-    for (int m = 0; m < options.maps; m++) {
-        size_t count = next_count(&counts, in->shape[0]);
+    double end = seconds_now() + options.time / 1e3;
+    for (int i = 0; i < options.maps || (result == 0 && seconds_now() < end); i++) {
+        int m = i < options.maps ? i : options.maps - 1;
+        size_t count = next_count(&counts, i, in->shape[0]);
+        tasks->given += (int64_t)count;
         errno = 0;
-        status[m][0] = pool_map(pools[options.two_pools ? m % 2 : 0], bytes ? reverse : square, elements, in_size, out,
+        status[m][0] = pool_map(pools[options.two_pools ? i % 2 : 0], bytes ? reverse : square, elements, in_size, out,
                                 out_size, count, options.chunk);
         status[m][1] = status[m][0] ? errno : 0;
         if (status[m][0] && !options.status)
@@ -155,7 +187,7 @@ static int save(const char *path, const struct npy *in, const void *out, int64_t
     if (!bad && options.status)
         bad = npy_save(options.status, NPY_I8, 2, maps, status);
     if (!bad && options.runs)
-        bad = npy_save(options.runs, NPY_I8, 1, (size_t[]){1}, (const void *)runs);
+        bad = npy_save(options.runs, NPY_I8, 1, (size_t[]){2}, (int64_t[]){tasks_run(), tasks->given});
     if (bad)
         fprintf(stderr, "%s\n", npy_error());
     return bad ? EXIT_FAILURE : EXIT_SUCCESS;
@@ -200,11 +232,11 @@ static int map_file(const char *in_path, const char *out_path)
         return EXIT_FAILURE;
     }
     options.bytes = in.type == NPY_U1 ? in.shape[1] : sizeof(struct pair);
-    runs = mmap(NULL, sizeof *runs, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    tasks = mmap(NULL, sizeof *tasks, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     void *elements = calloc(in.count + 1, npy_item_size(in.type)), *out = calloc(in.shape[0] + 1, options.bytes + 1);
     int64_t(*status)[2] = calloc((size_t)options.maps, sizeof *status);
-    int result = runs != MAP_FAILED && elements && out && status ? use_pools(&in, elements, out, status)
-                                                                 : failed("memory for the results");
+    int result = tasks != MAP_FAILED && elements && out && status ? use_pools(&in, elements, out, status)
+                                                                  : failed("memory for the results");
     leak_check();
     if (result == EXIT_SUCCESS)
         result = save(out_path, &in, out, status);
@@ -217,7 +249,7 @@ static int map_file(const char *in_path, const char *out_path)
 
 int main(int argc, char **argv)
 {
-    for (int c; (c = getopt(argc, argv, "p:k:m:2n:s:r:d:f:x:vh")) != -1;) {
+    for (int c; (c = getopt(argc, argv, "p:k:m:2n:t:s:r:d:f:x:vh")) != -1;) {
         switch (c) {
         case 'p':
             options.processes = atoi(optarg);
@@ -233,6 +265,9 @@ int main(int argc, char **argv)
             break;
         case 'n':
             options.counts = optarg;
+            break;
+        case 't':
+            options.time = (unsigned)strtoul(optarg, NULL, 10);
             break;
         case 's':
             options.status = optarg;

@@ -41,7 +41,8 @@ struct pool {
 /* BEGIN TODO 2: what a worker does until the parent hangs up */
 /* Write the worker: a loop that sleeps until it is woken, takes chunks and runs their
    tasks until no chunk is left, and, if it is the last to finish, wakes the parent. It
-   ends, with _exit, when the parent has hung up; it must never return to the caller. */
+   ends, with _exit, when the parent has hung up, and looks for that between chunks, too;
+   it must never return to the caller. */
 /* END TODO 2 */
 
 /* BEGIN TODO 3: start one worker */
