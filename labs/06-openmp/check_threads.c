@@ -279,11 +279,14 @@ static const char *likely_product(const struct wrong *w)
         return "y held NaN before the call, and still does there: y[i] is added to without being set to 0 first, or "
                "was never computed.";
     if (untouched && w->wrong_count == w->item->rows)
-        return "That is what stood in y before the call: no row was computed at all.";
+        return "That is what stood in y before the call: no row was computed at all, or all went into another array "
+               "(an "
+               "assignment to y itself, y = malloc(...), changes only your copy of the pointer).";
     if (untouched && w->came == 0 && w->item->rows % (size_t)w->team == 0)
-        return "0 stood in y before the call, too: either no thread computed this row, or another one set it to 0 "
-               "afterwards. Where one loop clears y and the next one adds to it, all threads have to wait between them "
-               "(no nowait).";
+        return "0 stood in y before the call, too. Either no thread computed this row (omp for before a loop that "
+               "already "
+               "runs over the thread's own rows shares those out again), or another one set it to 0 afterwards (where "
+               "one loop clears y and the next one adds to it, all threads have to wait between them: no nowait).";
     if (untouched)
         return "That is what stood in y before the call: no thread computed this row. When the threads do not divide "
                "the rows, somebody has to take those that are left over (rows / threads rounds down).";
