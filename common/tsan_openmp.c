@@ -106,10 +106,24 @@ int32_t late_atomic32_load(const volatile int32_t *address, int order)
     return value;
 }
 
-/* The end of #pragma omp critical */
+/* #pragma omp critical. Late inside, too, so that two of different names are entered at the same time: Archer's own
+   locks order them, when one comes after the other. */
+void __kmpc_critical(const void *place, int thread, void *lock)
+{
+    RUNTIMES(__kmpc_critical)(place, thread, lock);
+    be_late();
+}
+
+/* Its end. */
 void __kmpc_end_critical(const void *place, int thread, void *lock)
 {
     RUNTIMES(__kmpc_end_critical)(place, thread, lock);
+    be_late();
+}
+
+void omp_set_lock(omp_lock_t *lock)
+{
+    RUNTIMES(omp_set_lock)(lock);
     be_late();
 }
 

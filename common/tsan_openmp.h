@@ -15,11 +15,12 @@ typedef int (*task_body)(int thread, struct task *task);
 /* Reports that are to be passed over, one a line. */
 const char *__tsan_default_suppressions(void);
 
-/* Atomic reads, after which a thread is late for up to 2 ms where LAB_PERTURB=<seed> is set. It is so, too, after
+/* Atomic reads, after which a thread is late for up to 2 ms where LAB_PERTURB=<seed> is set. It is so, too, in and after
    critical sections and locks: who reads in one and writes back in another is then overtaken. */
 int64_t late_atomic64_load(const volatile int64_t *address, int order);
 int32_t late_atomic32_load(const volatile int32_t *address, int order);
 
+void __kmpc_critical(const void *place, int thread, void *lock);
 void __kmpc_end_critical(const void *place, int thread, void *lock);
 void __kmpc_flush(const void *place);
 void __kmpc_doacross_post(const void *place, int thread, const long long *iteration);

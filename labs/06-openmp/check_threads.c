@@ -264,11 +264,13 @@ static const char *mixed_up(const struct wrong *w)
             return "That is the result of another caller, which works at the same time with other data: a static or "
                    "global variable is shared by all callers. Keep everything in local variables.";
     }
-    return w->how->together
-               ? "Alone the function is right. Called by several threads at the same time it must not keep "
-                 "anything in static or global variables, and in a region inside a region the team may be "
-                 "smaller than omp_get_max_threads() says: ask omp_get_num_threads() inside."
-               : NULL;
+    return w->how->together ? "Alone the function is right. Called by several threads at the same time it must not "
+                              "keep anything in static "
+                              "or global variables; an omp for without a region of its own shares the loop out among "
+                              "the callers; and in "
+                              "a region inside a region the team may be smaller than omp_get_max_threads() says: ask "
+                              "omp_get_num_threads() inside."
+                            : NULL;
 }
 
 static const char *likely_product(const struct wrong *w)
@@ -279,11 +281,14 @@ static const char *likely_product(const struct wrong *w)
         return "y held NaN before the call, and still does there: y[i] is added to without being set to 0 first, or "
                "was never computed.";
     if (untouched && w->wrong_count == w->item->rows)
-        return "That is what stood in y before the call: no row was computed at all.";
+        return "That is what stood in y before the call: no row was computed at all, or all went into another array "
+               "(an "
+               "assignment to y itself, y = malloc(...), changes only your copy of the pointer).";
     if (untouched && w->came == 0 && w->item->rows % (size_t)w->team == 0)
-        return "0 stood in y before the call, too: either no thread computed this row, or another one set it to 0 "
-               "afterwards. Where one loop clears y and the next one adds to it, all threads have to wait between them "
-               "(no nowait).";
+        return "0 stood in y before the call, too. Either no thread computed this row (omp for before a loop that "
+               "already "
+               "runs over the thread's own rows shares those out again), or another one set it to 0 afterwards (where "
+               "one loop clears y and the next one adds to it, all threads have to wait between them: no nowait).";
     if (untouched)
         return "That is what stood in y before the call: no thread computed this row. When the threads do not divide "
                "the rows, somebody has to take those that are left over (rows / threads rounds down).";
@@ -751,6 +756,20 @@ static void sums_beside(const struct launch *launch, size_t count, int repeats)
     call_beside(launch, &(struct calls){.verb = "sum", .sizes = "4", .repeats = repeats, .together = true}, 0, count);
 }
 
+/* If matvec_serial is right at all: it has a test of its own. */
+static void serials_beside(const struct launch *launch)
+{
+    struct rng rng = rng_seeded(suite_seed());
+    struct calls alone = {.verb = "serial", .sizes = "4"}, beside = alone;
+    struct cases c = {0};
+    beside.together = true;
+    for (int i = 0; i < CALLERS; i++)
+        add_product(&c, &rng, 301, 211);
+    if (right_otherwise(&alone, &c))
+        run_and_judge(launch, &beside, &c);
+    free_cases(&c);
+}
+
 static void teams_beside(const struct launch *launch, int size)
 {
     struct run r;
@@ -779,6 +798,7 @@ START_TEST(inside_a_region)
     sums_beside(NULL, 67200, 1);
     teams_beside(&flat, 1);
     teams_beside(&nested, 4);
+    serials_beside(&flat);
     products_beside(&flat, 840, 84, 8);
     products_beside(&nested, 840, 84, 8);
     sums_beside(&flat, 67200, 8);

@@ -145,7 +145,7 @@ int pool_map(struct pool *p, task_fn task, const void *in, size_t is, void *out,
     while (rc == 0 && done < count) {
         struct msg a;
         if (msgrcv(p->q, &a, sizeof a.b, 1, IPC_NOWAIT) < 0) {
-            struct timespec ms = {0, 1000000};
+            struct timespec ms = {0, 200000};
             if (somebody_died(p))
                 rc = -1;
             else
