@@ -287,6 +287,12 @@ static void expect_result(const struct outcome *o)
             "rank %d to rank %d. Afterwards it is not there any more: a receive of yours took it. Which tag, and which "
             "communicator, does it ask for?",
             (int)o->step->column[STEP_TAG], (int)o->step->column[STEP_PEER], (int)o->step->column[STEP_RANK]);
+    if (result == RESULT_CHANGED)
+        fail_test(
+            CAUSE_WRONG_VALUE, o->run,
+            "%s changed the array that it was to send. It is const: it belongs to the caller, and he may need it. "
+            "Receive into the other one.",
+            o->words);
     if (result == wanted)
         return;
     const char *cause =
