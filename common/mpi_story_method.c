@@ -370,6 +370,29 @@ char *mpi_story_clash(struct mpi_story *story, int mark)
     return finish(out, &words);
 }
 
+/* The clock is one for all processes of a machine. A persistent request's record is MPI_Start's. */
+char *mpi_story_not_ready(struct mpi_story *story, int mark)
+{
+    char *words;
+    size_t size;
+    FILE *out = words_to(&words, &size);
+    struct messages m = messages_of(story);
+    for (size_t i = 0; i < m.count && ftell(out) <= 0; i++) {
+        const struct mpi_trace_call *call = m.list[i].call, *taken = m.list[i].taken;
+        int function = call->function == CALL_Start ? call->of : call->function;
+        bool ready = function == CALL_Rsend || function == CALL_Irsend || function == CALL_Rsend_init;
+        if (!ready || !taken || taken->begin <= call->begin || !mark_matches(mark, call->mark))
+            continue;
+        fprintf(out, "rank %d called ", m.list[i].source);
+        say_call(out, story, call);
+        fprintf(out, " before rank %d had begun to receive, by ", m.list[i].dest);
+        say_call(out, story, taken);
+        fputs(": a ready send is allowed only where the receive is known to have begun. Use MPI_Send", out);
+    }
+    free(m.list);
+    return finish(out, &words);
+}
+
 /* Sent in the same way by the same call? Such messages stand next to each other. */
 static bool same_message(const struct message *a, const struct message *b)
 {
