@@ -79,9 +79,15 @@ bool mpi_story_own_reduction(struct mpi_story *story, int mark, int size);
    requests, windows. */
 char *mpi_story_objects(struct mpi_story *story, int mark);
 
+/* Collective calls in the case mark that do not fit each other: another one on another rank, or another root. */
+char *mpi_story_mismatch(struct mpi_story *story, int mark);
+
 /* Memory that a message used while another one was still using it, in a way that is not allowed: an array received into
    before MPI_Wait has ended its MPI_Isend, for example. The first such call. */
 char *mpi_story_clash(struct mpi_story *story, int mark);
+
+/* A ready send (MPI_Rsend and the like) that began before the receive that took its message: it may fail, or be lost. */
+char *mpi_story_not_ready(struct mpi_story *story, int mark);
 
 /* Messages sent in the case mark that were never received by its end (or by anybody, in any case after it). */
 char *mpi_story_unreceived(struct mpi_story *story, int mark);

@@ -357,6 +357,12 @@ static bool explain_message(FILE *out, const struct graph *g, int rank, const st
     char wanted[32], sent[32];
     for (size_t i = 0; i < g->messages.count; i++) {
         const struct message *m = &g->messages.list[i];
+        if (m->claimed && m->claimed->kind == OBJECT_MESSAGE && m->dest == rank && takes(n->call, m)) {
+            fprintf(out, "\nrank %d has that message already: ", rank);
+            say_call(out, g->story, &m->claimed->made);
+            fputs(" took it out, and then only MPI_Mrecv receives it", out);
+            return true;
+        }
         if (m->received || m->claimed || m->dest != rank ||
             (n->call->from.world >= 0 && n->call->from.world != m->source))
             continue;

@@ -62,7 +62,7 @@ static void match(struct messages *m, struct receipt *receipts, size_t count)
     }
 }
 
-/* A receive that was begun and not waited for has its message, if there is one. */
+/* A receive that was begun and not waited for has its message, if there is one; so has an MPI_Mprobe. */
 static void claim(struct messages *m, int rank, const struct mpi_trace_object *object)
 {
     const struct mpi_trace_call *made = &object->made;
@@ -104,7 +104,8 @@ struct messages messages_of(const struct mpi_story *story)
     for (int r = 0; r < story->ranks; r++)
         for (int i = 0; story->rank[r].present && i < MPI_TRACE_OBJECTS; i++) {
             const struct mpi_trace_object *object = &story->rank[r].file->object[i];
-            if (object->kind == OBJECT_REQUEST && object->active && object->made.from.used)
+            if ((object->kind == OBJECT_REQUEST ? object->active : object->kind == OBJECT_MESSAGE) &&
+                object->made.from.used)
                 claim(&m, r, object);
         }
     return m;

@@ -204,6 +204,45 @@ char *mpi_story_collective(struct mpi_story *story, int mark, int size, const in
     return finish(out, &words);
 }
 
+/* The collective of the same number on the same communicator, by another rank; NULL: it made none. */
+static const struct mpi_trace_call *same_number(const struct mpi_story *story, int rank,
+                                                const struct mpi_trace_call *call)
+{
+    const struct mpi_story_rank *r = &story->rank[rank];
+    for (size_t i = 0; i < r->count; i++)
+        if (r->calls[i].sequence == call->sequence && r->calls[i].comm == call->comm &&
+            is_call(&r->calls[i], call->mark) && !is_wait(r->calls[i].function))
+            return &r->calls[i];
+    return NULL;
+}
+
+char *mpi_story_mismatch(struct mpi_story *story, int mark)
+{
+    char *words;
+    size_t length;
+    FILE *out = words_to(&words, &length);
+    for (int r = 0; r < story->ranks && ftell(out) <= 0; r++)
+        for (size_t i = 0; i < story->rank[r].count && ftell(out) <= 0; i++) {
+            const struct mpi_trace_call *call = &story->rank[r].calls[i];
+            if (call->sequence == 0 || !is_call(call, mark) || is_wait(call->function))
+                continue;
+            for (int other = r + 1; other < story->ranks && ftell(out) <= 0; other++) {
+                const struct mpi_trace_call *theirs = same_number(story, other, call);
+                if (!theirs || (theirs->function == call->function && theirs->root == call->root))
+                    continue;
+                fprintf(out, "rank %d made ", r);
+                say_call(out, story, call);
+                fprintf(out, " where rank %d made ", other);
+                say_call(out, story, theirs);
+                fputs(theirs->function == call->function
+                          ? ": every rank has to name the same root"
+                          : ": every rank has to make the same collective calls, in the same order",
+                      out);
+            }
+        }
+    return finish(out, &words);
+}
+
 bool mpi_story_own_reduction(struct mpi_story *story, int mark, int size)
 {
     struct use *uses = calloc(MOST_USES, sizeof *uses);
@@ -328,6 +367,29 @@ char *mpi_story_clash(struct mpi_story *story, int mark)
                 break;
             }
         }
+    return finish(out, &words);
+}
+
+/* The clock is one for all processes of a machine. A persistent request's record is MPI_Start's. */
+char *mpi_story_not_ready(struct mpi_story *story, int mark)
+{
+    char *words;
+    size_t size;
+    FILE *out = words_to(&words, &size);
+    struct messages m = messages_of(story);
+    for (size_t i = 0; i < m.count && ftell(out) <= 0; i++) {
+        const struct mpi_trace_call *call = m.list[i].call, *taken = m.list[i].taken;
+        int function = call->function == CALL_Start ? call->of : call->function;
+        bool ready = function == CALL_Rsend || function == CALL_Irsend || function == CALL_Rsend_init;
+        if (!ready || !taken || taken->begin <= call->begin || !mark_matches(mark, call->mark))
+            continue;
+        fprintf(out, "rank %d called ", m.list[i].source);
+        say_call(out, story, call);
+        fprintf(out, " before rank %d had begun to receive, by ", m.list[i].dest);
+        say_call(out, story, taken);
+        fputs(": a ready send is allowed only where the receive is known to have begun. Use MPI_Send", out);
+    }
+    free(m.list);
     return finish(out, &words);
 }
 

@@ -79,20 +79,6 @@ static const char *leave_chart(struct mpi_story *story)
     return written ? "\n  picture: chart.svg, among the test's files, shows every call of yours until then" : "";
 }
 
-static void expect_no_hang(const struct run *r, struct mpi_story *story)
-{
-    if (!r->given_up && r->report.stopped != STOP_TIME)
-        return;
-    struct explanation e;
-    if (explain_sanitizer(r, &e)) /* a damaged heap often ends as a hang */
-        fail_test(e.cause, NULL, "%s\n  command: %s", e.text, r->command);
-    char *words = NULL;
-    bool deadlock = mpi_story_hang(story, &words) == MPI_STORY_DEADLOCK;
-    if (deadlock)
-        fail_test(CAUSE_DEADLOCK, r, "%s%s", words, leave_chart(story));
-    fail_test(CAUSE_TIMEOUT, r, "after %g s: %s%s", r->limit, words, leave_chart(story));
-}
-
 /* What the C library says before it calls abort, in other words. */
 static const char *heap_words(const char *err)
 {
@@ -109,6 +95,23 @@ static const char *heap_words(const char *err)
         if (strstr(err, said[i][0]))
             return said[i][1];
     return "";
+}
+
+static void expect_no_hang(const struct run *r, struct mpi_story *story)
+{
+    if (!r->given_up && r->report.stopped != STOP_TIME)
+        return;
+    struct explanation e;
+    if (explain_sanitizer(r, &e)) /* a damaged heap often ends as a hang */
+        fail_test(e.cause, NULL, "%s\n  command: %s", e.text, r->command);
+    char *words = NULL, *left = mpi_story_objects(story, MPI_STORY_ALL);
+    bool deadlock = mpi_story_hang(story, &words) == MPI_STORY_DEADLOCK;
+    if (!deadlock && (*heap_words(r->err) || strstr(r->err, "Process received signal")))
+        fail_test(CAUSE_TIMEOUT, r, "a rank damaged its memory, and then nothing went on%s.%s%s", heap_words(r->err),
+                  left ? "\n" : "", left ? left : "");
+    if (deadlock)
+        fail_test(CAUSE_DEADLOCK, r, "%s%s", words, leave_chart(story));
+    fail_test(CAUSE_TIMEOUT, r, "after %g s: %s%s", r->limit, words, leave_chart(story));
 }
 
 /* mpirun ends with 128 + the signal that ended a rank, and says which rank it was. */

@@ -272,6 +272,14 @@ static double *numbers(struct program *p, const int64_t *step)
     return a;
 }
 
+static bool is_changed(const struct program *p, const int64_t *step, const double *a)
+{
+    for (size_t i = 0; i < (size_t)step[STEP_COUNT]; i++)
+        if (memcmp(&a[i], &p->data[((size_t)step[STEP_FIRST] + i) % p->data_count], sizeof *a) != 0)
+            return true;
+    return false;
+}
+
 static double *untouched(struct program *p, size_t count)
 {
     double *a = room_for(p, count);
@@ -329,6 +337,8 @@ static void do_call(struct program *p, size_t step, int peer, MPI_Comm comm)
     }
     mpi_trace_mark(MPI_TRACE_OURS);
     enum result result = result_of(p, names[s[STEP_DO]], code);
+    if (mine && s[STEP_DO] != RING_SHIFT && is_changed(p, s, mine))
+        result = RESULT_CHANGED;
     if (s[STEP_DO] == RING_SHIFT)
         theirs = mine;
     note_values(p, step, result, theirs, theirs ? count : 0);

@@ -55,6 +55,7 @@ enum result {
     RESULT_OTHER,   /* MPI_SUCCESS, MPI_ERR_RANK, MPI_ERR_TRUNCATE, another */
     RESULT_NO_CODE, /* not a code of MPI at all */
     RESULT_MISSING, /* TAKE: the message is not there */
+    RESULT_CHANGED, /* an array that was to be sent has other numbers now */
 };
 enum pointer { POINTER_NULL, POINTER_SET, POINTER_UNTOUCHED }; /* what recv_list stored in *list */
 

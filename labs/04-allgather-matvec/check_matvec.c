@@ -39,6 +39,7 @@ struct habit {
     bool last_takes;  /* the last one has all that is left over */
     bool first_short; /* the first one is not one longer */
     bool counts_right;
+    uint64_t long_ones; /* so many blocks are longer by one; the others are not */
 };
 
 static struct habit habit_of(const struct block *ask, const int64_t (*came)[2], size_t n, const struct block *b)
@@ -54,6 +55,7 @@ static struct habit habit_of(const struct block *ask, const int64_t (*came)[2], 
         h.round_up = h.round_up || (longer > 0 && index >= longer && count == size + 1);
         h.last_takes = h.last_takes || (longer > 0 && index == parts - 1 && count == size + longer);
         h.first_short = h.first_short || (longer > 0 && index == 0 && count == size);
+        h.long_ones += count == size + 1 ? 1 : count == size ? 0 : parts;
         h.counts_right = h.counts_right && count == size + (index < longer);
     }
     h.all = found >= parts;
@@ -75,6 +77,10 @@ static const char *range_cause(const struct habit *h, const struct block *b, uin
                "the first step on, and divide before you multiply.";
     if (b->total < (uint64_t)b->parts)
         return "There are fewer elements than blocks: the first total blocks hold one each, the others none.";
+    if (h->all && !h->counts_right && b->total % (uint64_t)b->parts > 1 &&
+        h->long_ones == b->total % (uint64_t)b->parts)
+        return "As many blocks as should be are one element longer, but others: the longer ones are the first total % "
+               "parts.";
     if (h->all && h->last_takes && h->first_short)
         return "The last block got all that is left over: the first total % parts blocks should have one each, so that "
                "the sizes differ by at most one.";
@@ -103,8 +109,11 @@ static void expect_ranges(const struct block *ask, size_t n)
     expect_success(&r);
     struct npy out = expect_array(&r, "ranges.npy", NPY_I8, 2, (size_t[]){n, 2});
     const int64_t(*came)[2] = out.data;
-    for (size_t i = 0; i < n; i++) {
+    for (size_t k = 0; k < 2 * n; k++) { /* where several elements are left over, a mistake shows more of itself */
+        size_t i = k % n;
         uint64_t first, count, came_first = (uint64_t)came[i][0], came_count = (uint64_t)came[i][1];
+        if (k < n && ask[i].total % (uint64_t)ask[i].parts < 2)
+            continue;
         expected_range(&ask[i], &first, &count);
         struct habit habit = habit_of(ask, came, n, &ask[i]);
         if (came_first != first || came_count != count)
@@ -504,10 +513,44 @@ static const struct mpi_trace_call *call_in(const struct launched *l, size_t k, 
     return NULL;
 }
 
+/* A call that gives this rank's part as elements of 4 bytes, or NULL. */
+static const struct mpi_trace_call *half_sent(const struct launched *l, const struct product *p, size_t k)
+{
+    int size = members_of(p->comm, l->ranks);
+    for (int r = 0; r < l->ranks; r++) {
+        const struct mpi_story_rank *rank = mpi_story_rank(l->story, r);
+        for (size_t i = 0; i < rank->count; i++) {
+            const struct mpi_trace_call *call = &rank->calls[i];
+            uint64_t first, count;
+            if (call->mark != (int)k || call->sequence == 0 || call->comm_size != size || call->comm_rank < 0)
+                continue;
+            expected_range(&(struct block){p->rows, size, call->comm_rank}, &first, &count);
+            if (count > 1 && call->count == (int64_t)count && call->bytes == 4 * call->count)
+                return call;
+        }
+    }
+    return NULL;
+}
+
 /* What collective calls that do not fit each other, or the lab, do to y; NULL: nothing of that kind. */
 static const char *calls_words(const struct launched *l, size_t k)
 {
-    static char text[300];
+    static char text[600];
+    char *mismatch = mpi_story_mismatch(l->story, (int)k), *left = mpi_story_objects(l->story, (int)k);
+    if (mismatch || (left && strstr(left, "request was never"))) {
+        snprintf(text, sizeof text, "%s.", mismatch ? mismatch : left);
+        free(mismatch);
+        free(left);
+        return text;
+    }
+    free(left);
+    const struct mpi_trace_call *half = half_sent(l, &l->list[k], k);
+    if (half) {
+        snprintf(text, sizeof text,
+                 "%s was told that the elements have 4 bytes each (MPI_FLOAT? MPI_INT?); y has doubles: MPI_DOUBLE.",
+                 mpi_story_name(half->function));
+        return text;
+    }
     const struct mpi_trace_call *scatter = call_in(l, k, MPI_CALLS(CALL_Scatter, CALL_Scatterv)),
                                 *gather = call_in(l, k, MPI_CALLS(CALL_Gather, CALL_Gatherv, CALL_Reduce)),
                                 *bcast = call_in(l, k, MPI_CALLS(CALL_Bcast));
@@ -526,6 +569,28 @@ static const char *calls_words(const struct launched *l, size_t k)
     else
         return NULL;
     return text;
+}
+
+/* Are all that are wrong 0 where they should be negative (or, all of them, positive)? */
+static bool lost_by_sign(const struct expected *e, const double *mine)
+{
+    size_t negative = 0, positive = 0, others = 0, kept = 0;
+    for (size_t i = 0; i < e->rows; i++) {
+        bool right = is_right(e, i, mine[i]);
+        kept += right && e->y[i] > 0;
+        negative += !right && mine[i] == 0 && e->y[i] < 0;
+        positive += !right && mine[i] == 0 && e->y[i] > 0;
+        others += !right && mine[i] != 0;
+    }
+    return others == 0 && positive == 0 && negative > 1 && kept > 1;
+}
+
+/* The first element from i on that is another row's; rows if there is none. */
+static size_t misplaced(const struct expected *e, const double *mine, size_t i)
+{
+    while (i < e->rows && (is_right(e, i, mine[i]) || row_of(e, mine[i]) == e->rows))
+        i++;
+    return i;
 }
 
 /* Why y[i] of a rank may be wrong. y: all ranks'; mine: that rank's. */
@@ -551,7 +616,9 @@ static void say_cause(char *text, size_t n, const struct launched *l, size_t k, 
                  "Before the call y was full of NaN, and still is there: assign the sums to y, do not add to what "
                  "stands in it, and write every element, also where cols is 0.");
     else if (only_own_parts(e, y, size))
-        snprintf(text, n, "Each rank has its own part of y and nothing else: the parts were never exchanged.");
+        snprintf(text, n,
+                 "Each rank has its own part of y and nothing else: the parts were never exchanged, or before they "
+                 "were computed.");
     else if (only >= 0)
         snprintf(text, n,
                  "Rank %d is the only one that has the whole y. MPI_Gather, MPI_Reduce and the like give the result "
@@ -575,6 +642,17 @@ static void say_cause(char *text, size_t n, const struct launched *l, size_t k, 
             "That is the value of row %zu: the parts are in the wrong places. Part r begins where block_range(rows, "
             "size, r, ...) says, and r is the rank in comm.",
             from);
+    else if (lost_by_sign(e, mine))
+        snprintf(
+            text, n,
+            "All elements that are wrong should be negative and are 0: where parts filled up with zeros are combined, "
+            "MPI_SUM keeps them, MPI_MAX does not.");
+    else if (misplaced(e, mine, i) < e->rows)
+        snprintf(
+            text, n,
+            "And y[%zu] is the value of row %zu: the parts are in the wrong places. If each was filled up to the same "
+            "length, what was filled in has to be left out again.",
+            misplaced(e, mine, i), row_of(e, mine[misplaced(e, mine, i)]));
     else if (all_equal(mine, i, i + 1, fill))
         snprintf(text, n, "That is what stood there before: nothing was written.%s",
                  e->rows < (size_t)size ? " (With blocks of rows / size rows no rank has any.)" : "");
@@ -672,10 +750,13 @@ END_TEST
 
 START_TEST(uneven_rows)
 {
-    static const struct product list[] = {{17, 9, "all", NULL},     {8, 3, "all", NULL},  {23, 40, "all", NULL},
-                                          {9, 1, "all", NULL},      {6, 17, "all", NULL}, {101, 33, "all", NULL},
-                                          {1100003, 1, "all", NULL}}; /* more than a stack of 8 MiB holds */
+    static const struct product list[] = {{17, 9, "all", NULL}, {8, 3, "all", NULL},  {23, 40, "all", NULL},
+                                          {9, 1, "all", NULL},  {6, 17, "all", NULL}, {101, 33, "all", NULL}},
+                                long_y[] = {{1100003, 1, "all", NULL}}; /* more than a stack of 8 MiB holds */
     CHECK(5, list);
+    say_also("A has 1100003 rows in this run: an array of that many doubles does not fit on the stack, take it from "
+             "malloc.");
+    CHECK(5, long_y);
 }
 END_TEST
 
@@ -900,11 +981,8 @@ START_TEST(error_returned)
         "in this run (LAB_MPI_FAIL=0) the collective calls in matvec_mpi fail: they return MPI_ERR_OTHER. Its code is "
         "to be handed on",
         "MPI_ERR");
-    expect_error(
-        "LAB_MPI_FAIL=", &long_y,
-        "A has 2147483649 rows, more than an int can count (and no columns). MPI_ERR_COUNT is to be returned before "
-        "anything is done",
-        "MPI_ERR_COUNT");
+    say_also("A has 2147483649 rows in this run, and no columns: more rows than an int can count.");
+    expect_error("LAB_MPI_FAIL=", &long_y, "MPI_ERR_COUNT is to be returned before anything is done", "MPI_ERR_COUNT");
 }
 END_TEST
 

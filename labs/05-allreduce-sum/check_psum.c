@@ -264,12 +264,67 @@ static bool lacks_rest(const double *a, const struct sum_case *c, int size, size
     return rest && fabs(sum - cut_sum(a, c, size, multiple)) <= near;
 }
 
+static const struct mpi_trace_call *call_in(const struct outcome *o, size_t k, const int *functions)
+{
+    for (int r = 0; r < o->ranks; r++) {
+        const struct mpi_story_rank *rank = mpi_story_rank(o->story, r);
+        for (size_t i = 0; i < rank->count; i++)
+            for (const int *f = functions; rank->calls[i].mark == (int)k && *f != CALL_END; f++)
+                if (rank->calls[i].function == *f)
+                    return &rank->calls[i];
+    }
+    return NULL;
+}
+
+/* What is wrong with the MPI calls of case k, where that shows in the calls themselves; malloc'd, or NULL. */
+static char *calls_cause(const struct outcome *o, size_t k)
+{
+    char *words = mpi_story_mismatch(o->story, (int)k), *left = mpi_story_objects(o->story, (int)k);
+    if (!words && left && strstr(left, "request was never"))
+        words = text_format("%s", left);
+    free(left);
+    const struct mpi_trace_call *reduce = call_in(o, k, MPI_CALLS(CALL_Reduce, CALL_Ireduce)),
+                                *bcast = call_in(o, k, MPI_CALLS(CALL_Bcast, CALL_Ibcast)),
+                                *all = call_in(o, k, MPI_CALLS(CALL_Allreduce, CALL_Iallreduce));
+    const struct mpi_trace_call *sends = all ? all : reduce;
+    if (!words && reduce && bcast && reduce->root != bcast->root && reduce->comm == bcast->comm)
+        return text_format(
+            "%s brought the sum to rank %d, but MPI_Bcast gives all ranks what rank %d has: the two need "
+            "the same root.",
+            mpi_story_name(reduce->function), reduce->root, bcast->root);
+    if (!words && sends && sends->count > 0 && sends->bytes == 4 * sends->count)
+        return text_format("%s was told that a number has 4 bytes (MPI_FLOAT? MPI_INT?); a double is MPI_DOUBLE.",
+                           mpi_story_name(sends->function));
+    return words;
+}
+
+/* The only rank whose sum is right; -1: there are others, or none. */
+static int only_right_rank(const struct outcome *o, size_t k, const struct truth *t)
+{
+    int which = -1, count = 0;
+    for (int rank = 0; rank < size_of(o, &o->plan.list[k]); rank++)
+        if (fabs(exact_error(t->sum, sum_of(o, k, rank))) <= t->bound) {
+            which = rank;
+            count++;
+        }
+    return count == 1 ? which : -1;
+}
+
 /* What a wrong sum looks like, as a student would have come to it; malloc'd. */
 static char *sum_cause(const struct outcome *o, size_t k, int rank, double sum, const struct truth *t)
 {
     const struct sum_case *c = &o->plan.list[k];
     const double *a = o->plan.data + c->first;
     int size = size_of(o, c);
+    char *calls = calls_cause(o, k);
+    int only = only_right_rank(o, k, t);
+    if (calls)
+        return calls;
+    if (only >= 0)
+        return text_format(
+            "Rank %d is the only one that has the sum: MPI_Reduce and the like give the result to one rank "
+            "only, MPI_Scan the whole sum to the last.",
+            only);
     if (sum == UNTOUCHED)
         return text_format("*sum was not written on this rank.");
     if (c->function == FUNCTION_COMPENSATED && fabs(sum - t->value) <= t->near)
@@ -285,10 +340,12 @@ static char *sum_cause(const struct outcome *o, size_t k, int rank, double sum, 
     }
     if (size > 1 && fabs(sum - t->value * size) <= t->near * size)
         return text_format("That is the sum times the number of ranks: it was combined twice.");
+    if (size > 1 && fabs(sum - t->value / size) <= t->near)
+        return text_format("That is the sum divided by the number of ranks.");
     for (size_t multiple = 2; multiple <= 64; multiple++)
         if (lacks_rest(a, c, size, multiple, sum, t->near))
             return text_format("The last elements of each rank are missing, those beyond a multiple of %zu.", multiple);
-    if (fabs(sum - t->value) <= t->near * 1e9)
+    if (c->function == FUNCTION_PSUM && fabs(sum - t->value) <= t->near * 1e9)
         return text_format("It is nearly right: is something added up, or sent, as float?");
     return text_format("Is every element of every rank added once?");
 }
