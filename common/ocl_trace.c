@@ -21,8 +21,9 @@ static struct {
     pthread_once_t once;
     uint64_t load_address;
     int phase, index;
-    bool skip_kernels;
+    bool skip_kernels, hold_writes;
     unsigned hold;
+    const char *fail;
 } trace = {.lock = PTHREAD_MUTEX_INITIALIZER, .once = PTHREAD_ONCE_INIT};
 
 /* ---- start ---- */
@@ -49,11 +50,19 @@ static void *map_file(const char *path)
     return memory;
 }
 
+static bool is_set(const char *name)
+{
+    const char *value = getenv(name);
+    return value && strcmp(value, "1") == 0;
+}
+
 static void start(void)
 {
-    const char *path = getenv("LAB_OCL_TRACE"), *skip = getenv("LAB_OCL_SKIP_KERNELS"), *hold = getenv("LAB_OCL_HOLD");
+    const char *path = getenv("LAB_OCL_TRACE"), *hold = getenv("LAB_OCL_HOLD"), *fail = getenv("LAB_OCL_FAIL");
     trace.hold = hold ? (unsigned)strtoul(hold, NULL, 10) : 0;
-    trace.skip_kernels = skip && strcmp(skip, "1") == 0;
+    trace.hold_writes = is_set("LAB_OCL_HOLD_WRITES");
+    trace.skip_kernels = is_set("LAB_OCL_SKIP_KERNELS");
+    trace.fail = fail ? fail : "";
     dl_iterate_phdr(note_load_address, &trace.load_address);
     if (!path || !*path)
         return;
@@ -73,10 +82,22 @@ void ocl_trace_mark(enum ocl_phase phase, int index)
     trace.index = index;
 }
 
-unsigned ocl_trace_hold(void)
+unsigned ocl_trace_hold_kernels(void)
 {
     pthread_once(&trace.once, start);
-    return trace.hold;
+    return trace.hold_writes ? 0 : trace.hold;
+}
+
+unsigned ocl_trace_hold_writes(void)
+{
+    pthread_once(&trace.once, start);
+    return trace.hold_writes ? trace.hold : 0;
+}
+
+bool ocl_trace_fails(const char *what)
+{
+    pthread_once(&trace.once, start);
+    return trace.phase == OCL_RUN && strcmp(trace.fail, what) == 0;
 }
 
 bool ocl_trace_skips_kernels(void)
@@ -121,6 +142,7 @@ int ocl_trace_end(const struct ocl_call *call, int code, uint64_t items)
         *c = (struct ocl_trace_call){.phase = trace.phase,
                                      .index = trace.index,
                                      .code = code,
+                                     .host_memory = call->host_memory,
                                      .items = items,
                                      .site = call->site,
                                      .begin = call->begin,

@@ -11,7 +11,11 @@
    LAB_OCL_SKIP_KERNELS=1 leaves the kernels out: the calls that start one succeed and
    do nothing. A result that is right all the same was not computed on the device.
    LAB_OCL_HOLD=<milliseconds> holds every kernel back for so long, as a slow device
-   would: whoever does not wait for it sees no result. */
+   would: whoever does not wait for it sees no result. With LAB_OCL_HOLD_WRITES=1 it is
+   the copies to the device that are held instead, where they do not block: a kernel that
+   does not wait for them sees nothing of them, and what they copy must not change before.
+   LAB_OCL_FAIL=kernels lets every start of a kernel in dmv_run fail with
+   CL_OUT_OF_RESOURCES, LAB_OCL_FAIL=buffers every buffer with CL_MEM_OBJECT_ALLOCATION_FAILURE. */
 #ifndef OCL_TRACE_H
 #define OCL_TRACE_H
 
@@ -34,11 +38,11 @@ struct ocl_trace_call {
     char function[OCL_TRACE_NAME]; /* "clCreateBuffer" */
     int32_t phase, index;          /* see ocl_trace_mark */
     int32_t code;                  /* what it returned; 0 is CL_SUCCESS */
-    int32_t unused;
-    char device[80];     /* that a kernel was started on, by name; else "" */
-    uint64_t items;      /* work-items, of a call that starts a kernel; else 0 */
-    uint64_t site;       /* return address in the program minus its load address */
-    uint64_t begin, end; /* CLOCK_MONOTONIC, nanoseconds */
+    int32_t host_memory;           /* 1: it made a buffer in the caller's memory that kernels may write */
+    char device[80];               /* that a kernel was started on, by name; else "" */
+    uint64_t items;                /* work-items, of a call that starts a kernel; else 0 */
+    uint64_t site;                 /* return address in the program minus its load address */
+    uint64_t begin, end;           /* CLOCK_MONOTONIC, nanoseconds */
 };
 
 struct ocl_trace_object {

@@ -10,6 +10,7 @@ struct ocl_call {
     const char *function;
     uint64_t site, begin;
     char device[80];
+    bool host_memory; /* as in ocl_trace_call */
 };
 
 /* site: the wrapper's own return address. */
@@ -26,6 +27,8 @@ void ocl_trace_retained(const void *handle);
 void ocl_trace_released(const struct ocl_call *call, const void *handle);
 
 bool ocl_trace_skips_kernels(void);
-unsigned ocl_trace_hold(void); /* milliseconds; 0: kernels start at once */
+/* What is held back, and for how many milliseconds; 0: nothing is. */
+unsigned ocl_trace_hold_kernels(void), ocl_trace_hold_writes(void);
+bool ocl_trace_fails(const char *what); /* "kernels", "buffers": in dmv_run they fail */
 
 #endif
