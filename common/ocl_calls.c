@@ -491,6 +491,7 @@ cl_int trace_clEnqueueWriteBuffer(cl_command_queue command_queue, cl_mem buffer,
                                   const cl_event *event_wait_list, cl_event *event)
 {
     struct ocl_call call = ocl_trace_begin("clEnqueueWriteBuffer", SITE);
+    blocking_write = blocking_write || ocl_trace_blocks_writes();
     struct wait w;
     plan_wait(&w, command_queue, num_events_in_wait_list, event_wait_list,
               blocking_write ? 0 : ocl_trace_hold_writes());
@@ -521,6 +522,7 @@ cl_int trace_clEnqueueWriteBufferRect(cl_command_queue command_queue, cl_mem buf
                                       const cl_event *event_wait_list, cl_event *event)
 {
     struct ocl_call call = ocl_trace_begin("clEnqueueWriteBufferRect", SITE);
+    blocking_write = blocking_write || ocl_trace_blocks_writes();
     struct wait w;
     plan_wait(&w, command_queue, num_events_in_wait_list, event_wait_list,
               blocking_write ? 0 : ocl_trace_hold_writes());
@@ -559,6 +561,7 @@ cl_int trace_clEnqueueWriteImage(cl_command_queue command_queue, cl_mem image, c
                                  const cl_event *event_wait_list, cl_event *event)
 {
     struct ocl_call call = ocl_trace_begin("clEnqueueWriteImage", SITE);
+    blocking_write = blocking_write || ocl_trace_blocks_writes();
     struct wait w;
     plan_wait(&w, command_queue, num_events_in_wait_list, event_wait_list,
               blocking_write ? 0 : ocl_trace_hold_writes());

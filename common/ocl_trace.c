@@ -21,7 +21,7 @@ static struct {
     pthread_once_t once;
     uint64_t load_address;
     int phase, index;
-    bool skip_kernels, hold_writes;
+    bool skip_kernels, hold_writes, block_writes;
     unsigned hold;
     const char *fail;
 } trace = {.lock = PTHREAD_MUTEX_INITIALIZER, .once = PTHREAD_ONCE_INIT};
@@ -61,6 +61,7 @@ static void start(void)
     const char *path = getenv("LAB_OCL_TRACE"), *hold = getenv("LAB_OCL_HOLD"), *fail = getenv("LAB_OCL_FAIL");
     trace.hold = hold ? (unsigned)strtoul(hold, NULL, 10) : 0;
     trace.hold_writes = is_set("LAB_OCL_HOLD_WRITES");
+    trace.block_writes = is_set("LAB_OCL_BLOCK_WRITES");
     trace.skip_kernels = is_set("LAB_OCL_SKIP_KERNELS");
     trace.fail = fail ? fail : "";
     dl_iterate_phdr(note_load_address, &trace.load_address);
@@ -92,6 +93,12 @@ unsigned ocl_trace_hold_writes(void)
 {
     pthread_once(&trace.once, start);
     return trace.hold_writes ? trace.hold : 0;
+}
+
+bool ocl_trace_blocks_writes(void)
+{
+    pthread_once(&trace.once, start);
+    return trace.block_writes;
 }
 
 bool ocl_trace_fails(const char *what)

@@ -14,7 +14,8 @@
    would: whoever does not wait for it sees no result. With LAB_OCL_HOLD_WRITES=1 it is
    the copies to the device that are held instead, where they do not block: a kernel that
    does not wait for them sees nothing of them, and what they copy must not change before.
-   LAB_OCL_FAIL=kernels lets every start of a kernel in dmv_run fail with
+   LAB_OCL_BLOCK_WRITES=1 makes every copy to the device block: if that mends a result,
+   somebody did not wait for a copy. LAB_OCL_FAIL=kernels lets every start of a kernel in dmv_run fail with
    CL_OUT_OF_RESOURCES, LAB_OCL_FAIL=buffers every buffer with CL_MEM_OBJECT_ALLOCATION_FAILURE. */
 #ifndef OCL_TRACE_H
 #define OCL_TRACE_H

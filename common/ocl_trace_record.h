@@ -29,6 +29,7 @@ void ocl_trace_released(const struct ocl_call *call, const void *handle);
 bool ocl_trace_skips_kernels(void);
 /* What is held back, and for how many milliseconds; 0: nothing is. */
 unsigned ocl_trace_hold_kernels(void), ocl_trace_hold_writes(void);
+bool ocl_trace_blocks_writes(void);     /* copies to the device block, whatever was asked for */
 bool ocl_trace_fails(const char *what); /* "kernels", "buffers": in dmv_run they fail */
 
 #endif

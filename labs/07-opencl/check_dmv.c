@@ -320,6 +320,32 @@ static bool hurried(void)
     return started > 0 && last < started + HOLD * 1000000u;
 }
 
+static bool all_right(const struct product *p, const float *y)
+{
+    size_t right = 0;
+    for (size_t i = 0; i < p->rows; i++)
+        right += row_right(p, 0, i, y[i]);
+    return right == p->rows;
+}
+
+/* Only to find the reason of a wrong result. */
+static bool right_if_copies_block(const struct product *p)
+{
+    static const char *const blocking[] = {SETTINGS, "LAB_OCL_HOLD=200", "LAB_OCL_BLOCK_WRITES=1", NULL};
+    struct launch how = {.seconds = SECONDS, .env = blocking};
+    struct run r;
+    unlink("y0.npy");
+    run_products(&r, &how, NULL, p, 1);
+    bool right = false;
+    if (r.report.exit_status == 0) {
+        struct npy y = expect_array(&r, "y0.npy", NPY_F4, 1, &p->rows);
+        right = all_right(p, y.data);
+        npy_free(&y);
+    }
+    run_free(&r);
+    return right;
+}
+
 /* The product again, with slow copies to the device; what the program frees is overwritten at once. */
 static void expect_patience(const struct product *p)
 {
@@ -359,6 +385,14 @@ START_TEST(product)
                   "blocking read waits for itself alone, unless the kernel's event stands in its list.",
                   (double)rows[0],
                   isnan(rows[0]) ? "as before the call" : "what stood in the buffer before the kernel wrote it");
+    if (!all_right(&p, rows) && right_if_copies_block(&p))
+        fail_test(
+            CAUSE_WRONG_VALUE, &r,
+            "dmv_run with %zu rows and %zu columns: y is wrong; with every copy to the device made to wait for its "
+            "end (CL_TRUE) it is right. Yours are copies that do not block (CL_FALSE): until such a copy has "
+            "ended, the memory that it is made from must neither change nor be freed, and the kernel must wait "
+            "for it, by the order of the queue or by events.",
+            p.rows, p.cols);
     expect_rows(&r, &p, 0, rows);
     npy_free(&y);
     run_free(&r);
