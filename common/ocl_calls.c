@@ -29,6 +29,68 @@ static cl_int end_enqueued(const struct ocl_call *call, cl_int code, const cl_ev
     return ocl_trace_end(call, code, 0);
 }
 
+/* ---- commands that are held back ---- */
+
+enum { MOST_EVENTS = 64 };
+
+/* What a command waits for: the caller's events and, if it is to be held, one more. */
+struct wait {
+    cl_uint count;
+    const cl_event *list;
+    cl_event gate; /* NULL: it is not held */
+    unsigned milliseconds;
+    cl_event all[MOST_EVENTS + 1];
+};
+
+static void plan_wait(struct wait *w, cl_command_queue queue, cl_uint count, const cl_event *list,
+                      unsigned milliseconds)
+{
+    cl_context context = NULL;
+    cl_int code;
+    *w = (struct wait){.count = count, .list = list, .milliseconds = milliseconds};
+    if (milliseconds == 0 || count > MOST_EVENTS ||
+        clGetCommandQueueInfo(queue, CL_QUEUE_CONTEXT, sizeof context, &context, NULL) != CL_SUCCESS)
+        return;
+    w->gate = clCreateUserEvent(context, &code);
+    if (!w->gate)
+        return;
+    for (cl_uint i = 0; i < count; i++)
+        w->all[i] = list[i];
+    w->all[count] = w->gate;
+    w->list = w->all;
+    w->count = count + 1;
+}
+
+struct opener {
+    cl_event gate;
+    unsigned milliseconds;
+};
+
+/* A thread that lets a command go when its time has come. */
+static void *let_go(void *with)
+{
+    struct opener *o = with;
+    usleep(o->milliseconds * 1000);
+    clSetUserEventStatus(o->gate, CL_COMPLETE);
+    clReleaseEvent(o->gate);
+    free(o);
+    return NULL;
+}
+
+/* After the command has been put into its queue, or was refused. */
+static void open_later(const struct wait *w)
+{
+    pthread_t thread;
+    struct opener *o = w->gate ? malloc(sizeof *o) : NULL;
+    if (!o)
+        return;
+    *o = (struct opener){w->gate, w->milliseconds};
+    if (pthread_create(&thread, NULL, let_go, o) == 0)
+        pthread_detach(thread);
+    else
+        let_go(o);
+}
+
 /* ---- kernels ---- */
 
 /* What a kernel is started with, besides events. */
@@ -38,40 +100,6 @@ struct launch {
     cl_uint dimensions;
     const size_t *offset, *global, *local;
 };
-
-/* A thread that lets a kernel go when its time has come. */
-static void *let_go(void *gate)
-{
-    usleep(ocl_trace_hold() * 1000);
-    clSetUserEventStatus(gate, CL_COMPLETE);
-    clReleaseEvent(gate);
-    return NULL;
-}
-
-/* The start of a kernel, held back by one more event in its list of those to wait for. */
-static cl_int start_later(const struct launch *l, cl_uint count, const cl_event *list, cl_event *event)
-{
-    enum { MOST = 64 };
-    cl_event all[MOST];
-    cl_context context = NULL;
-    cl_int code;
-    pthread_t thread;
-    clGetCommandQueueInfo(l->queue, CL_QUEUE_CONTEXT, sizeof context, &context, NULL);
-    cl_event gate = count < MOST ? clCreateUserEvent(context, &code) : NULL;
-    if (!gate)
-        return clEnqueueNDRangeKernel(l->queue, l->kernel, l->dimensions, l->offset, l->global, l->local, count, list,
-                                      event);
-    for (cl_uint i = 0; i < count; i++)
-        all[i] = list[i];
-    all[count] = gate;
-    code = clEnqueueNDRangeKernel(l->queue, l->kernel, l->dimensions, l->offset, l->global, l->local, count + 1, all,
-                                  event);
-    if (pthread_create(&thread, NULL, let_go, gate) == 0)
-        pthread_detach(thread);
-    else
-        let_go(gate);
-    return code;
-}
 
 /* Turns the matrix round where the buffer begins with it. True if it did. */
 static bool exchange_in(const struct launch *l, cl_mem buffer, const float *matrix, size_t count, cl_uint waits,
@@ -108,11 +136,15 @@ static cl_int start_kernel(const struct launch *l, cl_uint count, const cl_event
 {
     if (ocl_trace_skips_kernels())
         return clEnqueueMarkerWithWaitList(l->queue, count, list, event);
+    if (ocl_trace_fails("kernels"))
+        return CL_OUT_OF_RESOURCES;
     exchange(l, count, list);
-    if (ocl_trace_hold())
-        return start_later(l, count, list, event);
-    return clEnqueueNDRangeKernel(l->queue, l->kernel, l->dimensions, l->offset, l->global, l->local, count, list,
-                                  event);
+    struct wait w;
+    plan_wait(&w, l->queue, count, list, ocl_trace_hold_kernels());
+    cl_int code = clEnqueueNDRangeKernel(l->queue, l->kernel, l->dimensions, l->offset, l->global, l->local, w.count,
+                                         w.list, event);
+    open_later(&w);
+    return code;
 }
 
 /* Writes down which device a queue belongs to. */
@@ -188,7 +220,12 @@ cl_mem trace_clCreateBuffer(cl_context context, cl_mem_flags flags, size_t size,
 {
     struct ocl_call call = ocl_trace_begin("clCreateBuffer", SITE);
     cl_int code = CL_SUCCESS;
+    if (ocl_trace_fails("buffers")) {
+        end_made(&call, CL_MEM_OBJECT_ALLOCATION_FAILURE, errcode_ret);
+        return NULL;
+    }
     cl_mem made = clCreateBuffer(context, flags, size, host_ptr, &code);
+    call.host_memory = made && (flags & CL_MEM_USE_HOST_PTR) && !(flags & CL_MEM_READ_ONLY);
     ocl_trace_made(&call, "buffer", made);
     end_made(&call, code, errcode_ret);
     return made;
@@ -487,10 +524,14 @@ cl_int trace_clEnqueueWriteBuffer(cl_command_queue command_queue, cl_mem buffer,
                                   const cl_event *event_wait_list, cl_event *event)
 {
     struct ocl_call call = ocl_trace_begin("clEnqueueWriteBuffer", SITE);
-    return end_enqueued(&call,
-                        clEnqueueWriteBuffer(command_queue, buffer, blocking_write, offset, size, ptr,
-                                             num_events_in_wait_list, event_wait_list, event),
-                        event);
+    blocking_write = blocking_write || ocl_trace_blocks_writes();
+    struct wait w;
+    plan_wait(&w, command_queue, num_events_in_wait_list, event_wait_list,
+              blocking_write ? 0 : ocl_trace_hold_writes());
+    cl_int code =
+        clEnqueueWriteBuffer(command_queue, buffer, blocking_write, offset, size, ptr, w.count, w.list, event);
+    open_later(&w);
+    return end_enqueued(&call, code, event);
 }
 
 cl_int trace_clEnqueueReadBufferRect(cl_command_queue command_queue, cl_mem buffer, cl_bool blocking_read,
@@ -514,12 +555,15 @@ cl_int trace_clEnqueueWriteBufferRect(cl_command_queue command_queue, cl_mem buf
                                       const cl_event *event_wait_list, cl_event *event)
 {
     struct ocl_call call = ocl_trace_begin("clEnqueueWriteBufferRect", SITE);
-    return end_enqueued(&call,
-                        clEnqueueWriteBufferRect(command_queue, buffer, blocking_write, buffer_origin, host_origin,
-                                                 region, buffer_row_pitch, buffer_slice_pitch, host_row_pitch,
-                                                 host_slice_pitch, ptr, num_events_in_wait_list, event_wait_list,
-                                                 event),
-                        event);
+    blocking_write = blocking_write || ocl_trace_blocks_writes();
+    struct wait w;
+    plan_wait(&w, command_queue, num_events_in_wait_list, event_wait_list,
+              blocking_write ? 0 : ocl_trace_hold_writes());
+    cl_int code = clEnqueueWriteBufferRect(command_queue, buffer, blocking_write, buffer_origin, host_origin, region,
+                                           buffer_row_pitch, buffer_slice_pitch, host_row_pitch, host_slice_pitch, ptr,
+                                           w.count, w.list, event);
+    open_later(&w);
+    return end_enqueued(&call, code, event);
 }
 
 cl_int trace_clEnqueueCopyBuffer(cl_command_queue command_queue, cl_mem src_buffer, cl_mem dst_buffer,
@@ -550,10 +594,14 @@ cl_int trace_clEnqueueWriteImage(cl_command_queue command_queue, cl_mem image, c
                                  const cl_event *event_wait_list, cl_event *event)
 {
     struct ocl_call call = ocl_trace_begin("clEnqueueWriteImage", SITE);
-    return end_enqueued(&call,
-                        clEnqueueWriteImage(command_queue, image, blocking_write, origin, region, input_row_pitch,
-                                            input_slice_pitch, ptr, num_events_in_wait_list, event_wait_list, event),
-                        event);
+    blocking_write = blocking_write || ocl_trace_blocks_writes();
+    struct wait w;
+    plan_wait(&w, command_queue, num_events_in_wait_list, event_wait_list,
+              blocking_write ? 0 : ocl_trace_hold_writes());
+    cl_int code = clEnqueueWriteImage(command_queue, image, blocking_write, origin, region, input_row_pitch,
+                                      input_slice_pitch, ptr, w.count, w.list, event);
+    open_later(&w);
+    return end_enqueued(&call, code, event);
 }
 
 cl_int trace_clEnqueueUnmapMemObject(cl_command_queue command_queue, cl_mem memobj, void *mapped_ptr,
@@ -670,7 +718,7 @@ cl_int trace_clCreateKernelsInProgram(cl_program program, cl_uint num_kernels, c
 void *trace_clSVMAlloc(cl_context context, cl_svm_mem_flags flags, size_t size, cl_uint alignment)
 {
     struct ocl_call call = ocl_trace_begin("clSVMAlloc", SITE);
-    void *made = clSVMAlloc(context, flags, size, alignment);
+    void *made = ocl_trace_fails("buffers") ? NULL : clSVMAlloc(context, flags, size, alignment);
     ocl_trace_made(&call, "block of shared memory", made);
     ocl_trace_end(&call, made ? CL_SUCCESS : CL_OUT_OF_RESOURCES, 0);
     return made;

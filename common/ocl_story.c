@@ -94,10 +94,27 @@ uint64_t ocl_story_items(const struct ocl_trace_file *t, enum ocl_phase phase, i
         const struct ocl_trace_call *c = &t->call[i];
         if (c->items == 0 || c->code != 0 || c->phase != (int32_t)phase || c->index != index)
             continue;
-        items += c->items;
+        items = c->items > items ? c->items : items;
         ++*launches;
     }
     return items;
+}
+
+/* Memory that host and device share (SVM) may need no fetching at all. */
+bool ocl_story_unfetched(const struct ocl_trace_file *t, enum ocl_phase phase, int index)
+{
+    static const char *const fetching[] = {"clEnqueueRead*", "clEnqueueMap*", "clEnqueueMigrate*", "clSVM*"};
+    bool host_memory = false, waits = false;
+    for (size_t i = 0; i < t->calls; i++) {
+        const struct ocl_trace_call *c = &t->call[i];
+        host_memory = host_memory || c->host_memory;
+        if (c->phase != (int32_t)phase || c->index != index)
+            continue;
+        waits = waits || (c->items > 0 && c->code == 0);
+        for (size_t k = 0; k < sizeof fetching / sizeof *fetching; k++)
+            waits = waits && !named(c->function, fetching[k]);
+    }
+    return host_memory && waits;
 }
 
 /* ---- source lines ---- */

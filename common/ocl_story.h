@@ -16,8 +16,12 @@ struct ocl_trace_file *ocl_story_read(const char *path);
    in one phase; index -1: in all calls of that phase. */
 size_t ocl_story_count(const struct ocl_trace_file *t, const char *function, enum ocl_phase phase, int index);
 
-/* Work-items of the kernels that one dmv_run (or the like) started; *launches of them. */
+/* Work-items of the largest of the *launches kernels that one dmv_run (or the like) started. */
 uint64_t ocl_story_items(const struct ocl_trace_file *t, enum ocl_phase phase, int index, size_t *launches);
+
+/* Did one call start a kernel that may write a buffer in the caller's memory, and fetch nothing after it,
+   neither by a read nor by a map? What the caller then sees is as the device likes it. */
+bool ocl_story_unfetched(const struct ocl_trace_file *t, enum ocl_phase phase, int index);
 
 /* The device that the first kernel of one call was started on, by name; "" if there was none. */
 const char *ocl_story_device(const struct ocl_trace_file *t, enum ocl_phase phase, int index);

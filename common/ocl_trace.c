@@ -21,10 +21,11 @@ static struct {
     pthread_once_t once;
     uint64_t load_address;
     int phase, index;
-    bool skip_kernels, exchange;
+    bool skip_kernels, exchange, hold_writes, block_writes;
     float *matrix;
     size_t count; /* of its elements */
     unsigned hold;
+    const char *fail;
 } trace = {.lock = PTHREAD_MUTEX_INITIALIZER, .once = PTHREAD_ONCE_INIT};
 
 /* ---- start ---- */
@@ -63,10 +64,13 @@ static bool take_flag(const char *name)
 
 static void start(void)
 {
-    const char *path = getenv("LAB_OCL_TRACE"), *hold = getenv("LAB_OCL_HOLD");
+    const char *path = getenv("LAB_OCL_TRACE"), *hold = getenv("LAB_OCL_HOLD"), *fail = getenv("LAB_OCL_FAIL");
     trace.hold = hold ? (unsigned)strtoul(hold, NULL, 10) : 0;
+    trace.hold_writes = take_flag("LAB_OCL_HOLD_WRITES");
+    trace.block_writes = take_flag("LAB_OCL_BLOCK_WRITES");
     trace.skip_kernels = take_flag("LAB_OCL_SKIP_KERNELS");
     trace.exchange = take_flag("LAB_OCL_EXCHANGE");
+    trace.fail = fail ? fail : "";
     dl_iterate_phdr(note_load_address, &trace.load_address);
     if (!path || !*path)
         return;
@@ -111,10 +115,28 @@ bool ocl_trace_buffer(uint64_t number, void **handle)
     return true;
 }
 
-unsigned ocl_trace_hold(void)
+unsigned ocl_trace_hold_kernels(void)
 {
     pthread_once(&trace.once, start);
-    return trace.hold;
+    return trace.hold_writes ? 0 : trace.hold;
+}
+
+unsigned ocl_trace_hold_writes(void)
+{
+    pthread_once(&trace.once, start);
+    return trace.hold_writes ? trace.hold : 0;
+}
+
+bool ocl_trace_blocks_writes(void)
+{
+    pthread_once(&trace.once, start);
+    return trace.block_writes;
+}
+
+bool ocl_trace_fails(const char *what)
+{
+    pthread_once(&trace.once, start);
+    return trace.phase == OCL_RUN && strcmp(trace.fail, what) == 0;
 }
 
 bool ocl_trace_skips_kernels(void)
@@ -159,6 +181,7 @@ int ocl_trace_end(const struct ocl_call *call, int code, uint64_t items)
         *c = (struct ocl_trace_call){.phase = trace.phase,
                                      .index = trace.index,
                                      .code = code,
+                                     .host_memory = call->host_memory,
                                      .items = items,
                                      .site = call->site,
                                      .begin = call->begin,

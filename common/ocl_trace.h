@@ -11,12 +11,17 @@
    LAB_OCL_SKIP_KERNELS=1 leaves the kernels out: the calls that start one succeed and
    do nothing. A result that is right all the same was not computed on the device.
    LAB_OCL_HOLD=<milliseconds> holds every kernel back for so long, as a slow device
-   would: whoever does not wait for it sees no result.
+   would: whoever does not wait for it sees no result. With LAB_OCL_HOLD_WRITES=1 it is
+   the copies to the device that are held instead, where they do not block: a kernel that
+   does not wait for them sees nothing of them, and what they copy must not change before.
+   LAB_OCL_BLOCK_WRITES=1 makes every copy to the device block: if that mends a result,
+   somebody did not wait for a copy. LAB_OCL_FAIL=kernels lets every start of a kernel in dmv_run fail with
+   CL_OUT_OF_RESOURCES, LAB_OCL_FAIL=buffers every buffer with CL_MEM_OBJECT_ALLOCATION_FAILURE.
    LAB_OCL_EXCHANGE=1 gives the kernels another matrix than the host has: just before a
    kernel starts, every buffer that begins with what ocl_trace_given told has these bytes
    turned round. A result that is still that of the first matrix was computed by the host.
    Each exchange is written down as a call of OCL_TRACE_EXCHANGE.
-   The environment forgets the first and the third as soon as they are read. */
+   The environment forgets the settings that are 1 as soon as they are read. */
 #ifndef OCL_TRACE_H
 #define OCL_TRACE_H
 
@@ -44,11 +49,11 @@ struct ocl_trace_call {
     char function[OCL_TRACE_NAME]; /* "clCreateBuffer" */
     int32_t phase, index;          /* see ocl_trace_mark */
     int32_t code;                  /* what it returned; 0 is CL_SUCCESS */
-    int32_t unused;
-    char device[80];     /* that a kernel was started on, by name; else "" */
-    uint64_t items;      /* work-items, of a call that starts a kernel; else 0 */
-    uint64_t site;       /* return address in the program minus its load address */
-    uint64_t begin, end; /* CLOCK_MONOTONIC, nanoseconds */
+    int32_t host_memory;           /* 1: it made a buffer in the caller's memory that kernels may write */
+    char device[80];               /* that a kernel was started on, by name; else "" */
+    uint64_t items;                /* work-items, of a call that starts a kernel; else 0 */
+    uint64_t site;                 /* return address in the program minus its load address */
+    uint64_t begin, end;           /* CLOCK_MONOTONIC, nanoseconds */
 };
 
 struct ocl_trace_object {

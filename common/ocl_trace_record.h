@@ -11,6 +11,7 @@ struct ocl_call {
     const char *function;
     uint64_t site, begin;
     char device[80];
+    bool host_memory; /* as in ocl_trace_call */
 };
 
 /* site: the wrapper's own return address. */
@@ -31,6 +32,9 @@ bool ocl_trace_skips_kernels(void);
 const float *ocl_trace_matrix(size_t *count);
 /* The number-th buffer that was made, NULL if it is released or was no buffer; false beyond the last. */
 bool ocl_trace_buffer(uint64_t number, void **handle);
-unsigned ocl_trace_hold(void); /* milliseconds; 0: kernels start at once */
+/* What is held back, and for how many milliseconds; 0: nothing is. */
+unsigned ocl_trace_hold_kernels(void), ocl_trace_hold_writes(void);
+bool ocl_trace_blocks_writes(void);     /* copies to the device block, whatever was asked for */
+bool ocl_trace_fails(const char *what); /* "kernels", "buffers": in dmv_run they fail */
 
 #endif

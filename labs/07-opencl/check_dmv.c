@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <float.h>
 #include <math.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -110,8 +111,32 @@ static void run_dmv(struct run *r, const struct launch *how, const char *const *
     expect_device(r, how);
 }
 
+/* Whoever releases an object twice often crashes later, somewhere in OpenCL. */
+static void expect_no_double_release(const struct run *r)
+{
+    char text[800];
+    size_t leaks, extra;
+    struct ocl_trace_file *t = r->report.signal ? ocl_story_read("ocl-trace") : NULL;
+    if (!t)
+        return;
+    for (size_t i = 0; i < t->objects; i++)
+        if (t->object[i].references > 0)
+            t->object[i].references = 0; /* it had no time to release these */
+    char *program = program_path();
+    ocl_story_objects(t, program, &leaks, &extra, text, sizeof text);
+    if (extra > 0)
+        fail_test(CAUSE_MEMORY, r, "the program was ended by %s, after this:%s",
+                  r->report.signal == SIGSEGV   ? "SIGSEGV"
+                  : r->report.signal == SIGABRT ? "SIGABRT"
+                                                : "a signal",
+                  text);
+    free(program);
+    free(t);
+}
+
 static void expect_done(const struct run *r)
 {
+    expect_no_double_release(r);
     expect_end(r);
     if (r->report.exit_status == 1) {
         char *failure = failure_words();
@@ -295,6 +320,51 @@ static bool hurried(void)
     return started > 0 && last < started + HOLD * 1000000u;
 }
 
+static bool all_right(const struct product *p, const float *y)
+{
+    size_t right = 0;
+    for (size_t i = 0; i < p->rows; i++)
+        right += row_right(p, 0, i, y[i]);
+    return right == p->rows;
+}
+
+/* Only to find the reason of a wrong result. */
+static bool right_if_copies_block(const struct product *p)
+{
+    static const char *const blocking[] = {SETTINGS, "LAB_OCL_HOLD=200", "LAB_OCL_BLOCK_WRITES=1", NULL};
+    struct launch how = {.seconds = SECONDS, .env = blocking};
+    struct run r;
+    unlink("y0.npy");
+    run_products(&r, &how, NULL, p, 1);
+    bool right = false;
+    if (r.report.exit_status == 0) {
+        struct npy y = expect_array(&r, "y0.npy", NPY_F4, 1, &p->rows);
+        right = all_right(p, y.data);
+        npy_free(&y);
+    }
+    run_free(&r);
+    return right;
+}
+
+/* The product again, with slow copies to the device; what the program frees is overwritten at once. */
+static void expect_patience(const struct product *p)
+{
+    static const char *const held[] = {SETTINGS, "LAB_OCL_HOLD=200", "LAB_OCL_HOLD_WRITES=1", "MALLOC_PERTURB_=165",
+                                       NULL};
+    struct launch how = {.seconds = SECONDS, .env = held};
+    struct run r;
+    say_also(
+        "In this run (LAB_OCL_HOLD_WRITES) copies to the device that do not block, such as clEnqueueWriteBuffer with\n"
+        "  CL_FALSE, begin 0.2 s late, as on a busy device. The kernel must wait for them: by the order of the queue\n"
+        "  or, in an out-of-order queue, by events. Until then the memory that they copy from must stay as it is.");
+    unlink("y0.npy");
+    run_products(&r, &how, NULL, p, 1);
+    expect_done(&r);
+    expect_product(&r, p);
+    run_free(&r);
+    say_also("");
+}
+
 /* Each kernel is held back, so that nothing is right by luck. */
 START_TEST(product)
 {
@@ -307,16 +377,27 @@ START_TEST(product)
     expect_done(&r);
     struct npy y = expect_array(&r, "y0.npy", NPY_F4, 1, &p.rows);
     const float *rows = y.data;
-    if (hurried() && isnan(rows[0]) && isnan(rows[p.rows - 1]))
+    if (hurried() && !row_right(&p, 0, 0, rows[0]) && !row_right(&p, 0, p.rows - 1, rows[p.rows - 1]))
+        fail_test(CAUSE_WRONG_VALUE, &r,
+                  "the kernel was held back for 0.2 s, as on a slow device, and dmv_run returned without "
+                  "waiting for it: y[0] was %g then, %s. clEnqueue... only puts a command into the queue; a "
+                  "blocking read or map, clFinish or clWaitForEvents waits for its end. In an out-of-order queue a "
+                  "blocking read waits for itself alone, unless the kernel's event stands in its list.",
+                  (double)rows[0],
+                  isnan(rows[0]) ? "as before the call" : "what stood in the buffer before the kernel wrote it");
+    if (!all_right(&p, rows) && right_if_copies_block(&p))
         fail_test(
             CAUSE_WRONG_VALUE, &r,
-            "the kernel was held back for 0.2 s, as on a slow device, and dmv_run returned without "
-            "waiting for it: y[0] was NaN then, as before the call. clEnqueue... only puts a command into the queue; a "
-            "blocking read or map, clFinish or clWaitForEvents waits for its end.");
+            "dmv_run with %zu rows and %zu columns: y is wrong; with every copy to the device made to wait for its "
+            "end (CL_TRUE) it is right. Yours are copies that do not block (CL_FALSE): until such a copy has "
+            "ended, the memory that it is made from must neither change nor be freed, and the kernel must wait "
+            "for it, by the order of the queue or by events.",
+            p.rows, p.cols);
     expect_rows(&r, &p, 0, rows);
     npy_free(&y);
-    free_product(&p);
     run_free(&r);
+    expect_patience(&p);
+    free_product(&p);
 }
 END_TEST
 
@@ -347,6 +428,9 @@ START_TEST(several_at_once)
 {
     struct product p[] = {put_product(0, 0, 19, WIDTH), put_product(1, 0, 5, WIDE), put_product(2, 0, 7, 1),
                           put_product(3, 0, 11, WIDTH)};
+    say_also("In this run four dmv are open at the same time, and the first one is closed first: what one of them "
+             "needs must\n"
+             "  stand in its struct dmv, not in a global or static variable that the next dmv_open writes over.");
     multiply_and_check(&plain, ARGS("-a"), p, 4);
 }
 END_TEST
@@ -601,6 +685,41 @@ static void run_attempts(struct run *r, const struct launch *how, const char *co
     expect_success(r);
 }
 
+/* Every call of one kind that dmv_run makes fails: it has to say so. */
+static void expect_told(const char *what, const char *call, const char *code)
+{
+    char *fail = text_format("LAB_OCL_FAIL=%s", what), *io = text_format("dmv_run: %s\n", strerror(EIO));
+    const char *const failing[] = {SETTINGS, fail, NULL};
+    struct launch how = {.seconds = SECONDS, .env = failing};
+    struct run r;
+    struct product p = put_product(0, 0, 19, WIDTH);
+    char *also = text_format("In this run (LAB_OCL_FAIL) every %s in dmv_run fails with %s.", call, code);
+    say_also(also);
+    unlink("y0.npy");
+    run_products(&r, &how, NULL, &p, 1);
+    expect_end(&r);
+    if (r.report.exit_status == 0) { /* right, where it found another way */
+        size_t wrong = 0;
+        struct npy y = expect_array(&r, "y0.npy", NPY_F4, 1, &p.rows);
+        for (size_t i = 0; i < p.rows; i++)
+            wrong += !row_right(&p, 0, i, ((const float *)y.data)[i]);
+        if (wrong > 0)
+            fail_test(CAUSE_WRONG_VALUE, &r,
+                      "%s failed, and dmv_run returned 0 all the same; %zu of %zu rows are wrong. Look at what each "
+                      "OpenCL call returns: -1 and EIO if one fails.",
+                      call, wrong, p.rows);
+        npy_free(&y);
+    } else if (!strstr(r.err, io))
+        fail_test(CAUSE_WRONG_VALUE, &r, "%s failed: dmv_run should return -1 with errno EIO. errno was another one.",
+                  call);
+    say_also("");
+    free_product(&p);
+    run_free(&r);
+    free(also);
+    free(fail);
+    free(io);
+}
+
 START_TEST(wrong_arguments)
 {
     struct run r;
@@ -616,6 +735,8 @@ START_TEST(wrong_arguments)
     expect_attempts(&r, a, attempts);
     run_free(&r);
     free(next);
+    expect_told("kernels", "clEnqueueNDRangeKernel", "CL_OUT_OF_RESOURCES");
+    expect_told("buffers", "clCreateBuffer", "CL_MEM_OBJECT_ALLOCATION_FAILURE");
 }
 END_TEST
 
@@ -656,10 +777,30 @@ START_TEST(broken_kernel_file)
 }
 END_TEST
 
+/* A buffer of 0 bytes has no room for anything. */
+static void expect_no_log(void)
+{
+    struct run r;
+    say_also("In this run log is not NULL, but log_size is 0: there is no room for anything.");
+    run_attempts(&r, &plain, ARGS("-l", "0", "-L", "log.npy", "-s", "status.npy", "-t"), broken, 2);
+    expect_attempts(&r, broken, 2);
+    struct npy logs = expect_array(&r, "log.npy", NPY_U1, 2, (size_t[]){2, LOG_GUARD});
+    for (size_t i = 0; i < logs.count; i++)
+        if (((const unsigned char *)logs.data)[i] != UNTOUCHED)
+            fail_test(CAUSE_MEMORY, &r,
+                      "dmv_open for %s with log_size = 0 wrote log[%zu]. There is room for nothing then, not even for "
+                      "a NUL.",
+                      broken[i / LOG_GUARD].spec, i % LOG_GUARD);
+    npy_free(&logs);
+    run_free(&r);
+    say_also("");
+}
+
 START_TEST(log_cut)
 {
     enum { LOG_SIZE = 40 };
     struct run r;
+    expect_no_log();
     run_attempts(&r, &plain, ARGS("-N", "-l", "40", "-L", "log.npy", "-s", "status.npy", "-t"), broken, 3);
     expect_attempts(&r, broken, 3);
     struct npy logs = expect_array(&r, "log.npy", NPY_U1, 2, (size_t[]){3, LOG_SIZE + LOG_GUARD});
@@ -694,10 +835,17 @@ static void expect_launches(const struct run *r, const struct product *p)
         if (items < 2)
             fail_test(
                 CAUSE_METHOD, r,
-                "run %zu, with %zu rows, started one work-item in all, which computes one row after "
+                "run %zu, with %zu rows, started %zu kernel%s of one work-item: one row is computed after "
                 "the other while the rest of the device stands idle. Give clEnqueueNDRangeKernel a global size that "
                 "grows with the rows.",
-                run, p->rows);
+                run, p->rows, launches, launches == 1 ? "" : "s, each");
+        if (ocl_story_unfetched(t, OCL_RUN, (int)run))
+            fail_test(CAUSE_METHOD, r,
+                      "run %zu: a buffer lies in the caller's memory (CL_MEM_USE_HOST_PTR), and after the kernel was "
+                      "started nothing was read or mapped. y is right all the same, because this device is the host "
+                      "itself; another one may keep y in its own memory. Map the buffer (clEnqueueMapBuffer with "
+                      "CL_TRUE and CL_MAP_READ, then clEnqueueUnmapMemObject), which brings it back.",
+                      run);
     }
     free(t);
 }
@@ -844,6 +992,15 @@ START_TEST(objects_released)
     run_attempts(&r, &plain, ARGS("-s", "status.npy", "-t"), a, 2);
     expect_released(&r, "after a dmv_open that failed (a kernel that does not compile, a file that is not there)");
     run_free(&r);
+
+    static const char *const failing[] = {SETTINGS, "LAB_OCL_FAIL=kernels", NULL};
+    struct launch how = {.seconds = SECONDS, .env = failing};
+    p = put_product(0, 0, 23, WIDTH);
+    run_products(&r, &how, NULL, &p, 1);
+    expect_end(&r);
+    expect_released(&r, "after a dmv_run whose clEnqueueNDRangeKernel failed, and dmv_close");
+    run_free(&r);
+    free_product(&p);
 }
 END_TEST
 
