@@ -278,7 +278,7 @@ TOOLS = (
 )
 OF_THEMSELVES = re.compile(
     rf"{TOOLS}|virtual memory exhausted|LLVM ERROR: |terminate called |  what\(\): "
-    r"|[^\s:]+:(?:\d+:)* (?:fatal error|Fatal error|Error): (?:error (?:writing|closing)|can't (?:write|close)|cannot )"
+    r"|[^\s:]+:(?:\d+:)* (?:fatal error|Fatal error|Error): (?:error (?:writing|closing)|can't (?:write|close|fill)|cannot )"
 )
 
 
@@ -307,7 +307,7 @@ def limit_hit(outcome: process.Outcome) -> str:
         return f"it took longer than {SECONDS:g} s"
     if "CPU time limit exceeded" in said or "SIGXCPU" in said:
         return f"it took more than {CPU_SECONDS} s of processor time"
-    if "ile size limit exceeded" in said or "File too large" in said:
+    if re.search("ile size limit exceeded|File too large|file truncated", said):
         return f"it wrote a file of more than {FILE_BYTES >> 20} MiB"
     if re.search(
         r"out of memory|virtual memory exhausted|annot allocate memory|terminated signal|bad_alloc",
@@ -354,6 +354,9 @@ def line_of(
 POSITION = re.compile(r"^(?P<lead>In file included from |\s+from |)(?P<path>[^\s:]+):(?=\d|\s)")
 # What could steer the terminal that shows a message.
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+ASSEMBLY = re.compile(
+    r"/tmp/cc\w+\.s"
+)  # what the compiler makes of a submission, for the assembler
 LEFT_OUT = "(a message about a file outside the submission is left out)"
 
 
@@ -392,6 +395,8 @@ def is_ours(path: str, course: str, submission: str, out: str) -> bool:
         return ".." not in path.split("/")
     if ".." in path.split("/"):
         return False
+    if ASSEMBLY.fullmatch(path):
+        return True
     return path.startswith(
         (f"{submission}/", f"{course}/common/", f"{course}/labs/", f"{out}/", "/usr/")
     )
@@ -401,4 +406,5 @@ def shorten(line: str, course: str, submission: str, out: str) -> str:
     line = line.replace(f"{submission}/", "")
     line = re.sub(rf"{re.escape(course)}/(?:[\w.-]+/)*", "", line)
     line = re.sub(rf"{re.escape(out)}/(?:[\w.-]+/)*", "", line)
+    line = re.sub(rf"^{ASSEMBLY.pattern}:", "the assembler:", line)
     return line.replace("/usr/bin/ld: ", "ld: ")

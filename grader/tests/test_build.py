@@ -60,6 +60,7 @@ def test_what_every_flavour_says_is_told_once() -> None:
         (Outcome(2, 1, False, "gcc: fatal error: CPU time limit exceeded signal terminated program cc1"), "processor time"),
         (Outcome(2, 1, False, "cc1: out of memory allocating 65536 bytes"), "2 GiB of memory"),
         (Outcome(2, 1, False, "as: File size limit exceeded"), "more than 64 MiB"),
+        (Outcome(2, 1, False, "/tmp/ccX.s: Fatal error: can't fill 256 bytes in section .data of x.o: 'file truncated'"), "more than 64 MiB"),
     ],
 )  # fmt: skip
 def test_a_limit_is_named(outcome: Outcome, words: str) -> None:
@@ -84,6 +85,15 @@ def test_what_the_submission_says_of_limits_is_none(said: str) -> None:
 def test_a_full_disk_is_seen() -> None:
     said = "/submission/pool.c:3:1: fatal error: error writing to /tmp/x.s: No space left on device"
     assert build.no_room(Outcome(2, 1, False, said))
+
+
+def test_what_the_assembler_says_is_told() -> None:
+    said = (
+        "/tmp/ccX1.s: Assembler messages:\n/tmp/ccX1.s:23: Error: junk `space' after expression\n"
+    )
+    assert told(said) == (
+        "the assembler: Assembler messages:\nthe assembler:23: Error: junk `space' after expression"
+    )
 
 
 def test_what_steers_a_terminal_is_not_told() -> None:
