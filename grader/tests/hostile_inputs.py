@@ -4,6 +4,8 @@ with names that climb, clash or are no text. Each is made by a function here.
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import io
 import os
 import socket
@@ -182,6 +184,13 @@ def zips(solution: bytes) -> list[Hostile]:
         "cut": (plain[: len(plain) // 2], ""),
         "noise": (os.urandom(10_000), ""),
         "empty": (b"", ""),
+        "in-a-zip": (zip_of([(f"{LAB}.zip", plain)]), ""),
+        "other-letters": (zip_of([(f"{LAB}/p\u043e\u043el.c", solution)]), "the folder has only"),
+        "two-names": (
+            renamed(plain[: len(plain) // 2], b"01-pool/pool.c", b"01-pool/loop.c")
+            + plain[len(plain) // 2 :],
+            "cannot be read",
+        ),
         "wrong-sum": (
             plain.replace(struct.pack("<I", zip_crc(plain)), b"\1\2\3\4"),
             "cannot be read",
@@ -249,9 +258,13 @@ def tars(solution: bytes) -> list[Hostile]:
         "cut": (tar_of([(member(FILE), solution)])[:900], ""),
     }
 
+    made |= costly_tars(solution)
+
     def maker(name: str, content: bytes) -> Callable[[Path], None]:
+        kind = "bz2" if content.startswith(b"BZh") else "gz"
+
         def put(classroom: Path) -> None:
-            (classroom / f"tar.{name}.tar.gz").write_bytes(content)
+            (classroom / f"tar.{name}.tar.{kind}").write_bytes(content)
 
         return put
 
@@ -259,6 +272,61 @@ def tars(solution: bytes) -> list[Hostile]:
         Hostile(f"tar.{name}", maker(name, content), "missing", words)
         for name, (content, words) in made.items()
     ]
+
+
+def costly_tars(solution: bytes) -> dict[str, tuple[bytes, str]]:
+    """Small archives whose reading would take minutes, or gigabytes, with Python's own modules."""
+
+    def block(content: bytes) -> bytes:
+        return content + bytes(-len(content) % 512)
+
+    def part(name: str, kind: bytes, content: bytes) -> bytes:
+        info = member(name, kind)
+        info.size = len(content)
+        return info.tobuf(tarfile.USTAR_FORMAT) + block(content)
+
+    def record(key: str, value: str) -> bytes:
+        length = len(f" {key}={value}\n")
+        digits = len(str(length + len(str(length))))
+        return f"{length + digits} {key}={value}\n".encode()
+
+    def packed(*parts: bytes) -> bytes:
+        return gzip.compress(b"".join(parts) + bytes(1024), 1)
+
+    plain = part(FILE, tarfile.REGTYPE, solution)
+    count = 2_000_000
+    sparse = {"major": "1", "minor": "0", "name": FILE, "realsize": "9"}
+    facts = b"".join(record(f"GNU.sparse.{key}", value) for key, value in sparse.items())
+    places = f"{count}\n".encode() + b"1\n" * (2 * count)
+    names = b"".join(record(f"key{n}", "value") for n in range(200_000))
+    long = gzip.compress(plain + bytes(1024))
+    says = "says too much about its files"
+    return {
+        "sparse-map": (
+            packed(part("x", tarfile.XHDTYPE, facts), part("a", tarfile.REGTYPE, places)),
+            says,
+        ),
+        "many-facts": (packed(part("x", tarfile.XHDTYPE, names), plain), says),
+        "many-headers": (
+            packed(part("x", tarfile.XHDTYPE, record("a", "b")) * 20_000, plain),
+            says,
+        ),
+        "long-name": (packed(part("x", tarfile.GNUTYPE_LONGNAME, b"a" * (5 * MIB)), plain), says),
+        "digits": (
+            packed(part("x", tarfile.XHDTYPE, b"1" * (2 * MIB)), plain),
+            says,
+        ),
+        "renamed": (
+            packed(part("x", tarfile.XHDTYPE, record("path", f"../../{FILE}")), plain),
+            "leads out",
+        ),
+        "pieces": (gzip.compress(b"") * 200_000, "pieces"),
+        "pieces-bz2": (bz2.compress(b"") * 200_000, "pieces"),
+        "name-of-the-gz": (
+            long[:3] + b"\x08" + long[4:10] + b"n" * (20 * MIB),
+            "cannot be decompressed",
+        ),
+    }
 
 
 # ---- students with odd names, and a student who is somebody else ----
@@ -290,6 +358,12 @@ def students() -> list[Hostile]:
         "\\xff\\xfe": b"\xff\xfe",
         "\x1b[2J": b"\x1b[2J",
         "$(touch attackmark)": b"$(touch attackmark)",
+        'a","100\n=1+1': b'a","100\n=1+1',
+        "\u202egpj.exe": "\u202egpj.exe".encode(),
+        "\x85\x9b2J\u2028": "\x85\x9b2J\u2028".encode(),
+        "<script>alert(1)<": b"<script>alert(1)<",
+        "e\u0301": "e\u0301".encode(),
+        "\xe9": "\xe9".encode(),
         long: long.encode(),
     }
     return [
