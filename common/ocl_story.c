@@ -201,6 +201,8 @@ void ocl_story_objects(struct ocl_trace_file *t, const char *program, size_t *le
         size_t same = 0, used = strlen(text);
         for (size_t j = i; j < t->objects; j++)
             same += t->object[j].references != 0 && same_place(o, &t->object[j]);
+        if (used + 100 > size)
+            continue; /* no room for more words, and each place costs a look into the program */
         const char *plural = same == 1 ? "" : "s", *place = ocl_story_place(program, o->site);
         if (o->references > 0)
             snprintf(text + used, size - used, "\n  %zu %s%s made by %s%s %s never released", same, o->kind, plural,
