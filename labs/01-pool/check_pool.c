@@ -157,20 +157,6 @@ START_TEST(odd_counts)
 }
 END_TEST
 
-/* Each task must have been run once, in all processes and maps together. */
-static void expect_each_once(const struct run *r)
-{
-    struct npy tasks = expect_array(r, "tasks.npy", NPY_I8, 1, (size_t[]){2});
-    const int64_t *run = tasks.data, *given = run + 1;
-    if (*run != *given)
-        fail_test(
-            CAUSE_METHOD, r,
-            "%lld tasks were given; %lld were run. Did two workers take the same chunk? Where workers take chunks "
-            "themselves, one step has to both read the counter and raise it: atomic_fetch_add.",
-            (long long)*given, (long long)*run);
-    npy_free(&tasks);
-}
-
 static unsigned char *put_bytes(const size_t shape[2])
 {
     unsigned char *in = malloc(shape[0] * shape[1]);
@@ -197,27 +183,11 @@ static void expect_reversed(const struct run *r, const unsigned char *in, const 
     npy_free(&out);
 }
 
-/* Two workers take the same chunk only where both are running, and then seldom. Hence small tasks, chunks
-   of one, and larger and larger maps, until half a second has passed. */
-static void map_many_times(void)
-{
-    size_t shape[] = {400000, 8};
-    unsigned char *in = put_bytes(shape);
-    struct run r;
-    run_program(&r, &patient, ARGS("-k", "1", "-t", "500", "-r", "tasks.npy", "in.npy", "out.npy"));
-    expect_success(&r);
-    expect_reversed(&r, in, shape, 1000, "");
-    expect_each_once(&r);
-    run_free(&r);
-    free(in);
-}
-
 START_TEST(many_elements)
 {
     map_and_check(&patient, "4", 100000, "0");
     /* 14 286 chunks: whoever looks for answers once a millisecond takes long. */
     map_and_check(&patient, "4", 100000, "7");
-    map_many_times();
 }
 END_TEST
 
@@ -463,12 +433,12 @@ START_TEST(chunks_stay_together)
     for (size_t i = 0; i < w.count; i++)
         if (w.events[i].kind == 'b' && w.events[i].value >= 0 && w.events[i].value < 10)
             ran_by[w.events[i].value] = w.events[i].pid;
+    expect_tasks(&r, &w, 10);
     for (int i = 0; i < 10; i++)
         if (ran_by[i] == 0 || ran_by[i] != ran_by[i - i % 4])
             fail_test(CAUSE_METHOD, &r,
                       "chunk = 4: elements %d and %d belong to one chunk, but were not run by the same worker.",
                       i - i % 4, i);
-    expect_tasks(&r, &w, 10);
     expect_results_of_workers(&r, &w, NULL, 10);
     run_free(&r);
     witness_free(&w);
@@ -493,6 +463,35 @@ static void map_larger_and_smaller(void)
     free(values);
 }
 
+/* Each task must have been run once, in all processes and maps together. */
+static void expect_each_once(const struct run *r)
+{
+    struct npy tasks = expect_array(r, "tasks.npy", NPY_I8, 1, (size_t[]){2});
+    const int64_t *run = tasks.data, *given = run + 1;
+    if (*run != *given)
+        fail_test(
+            CAUSE_METHOD, r,
+            "%lld tasks were given; %lld were run. Did two workers take the same chunk? Where workers take chunks "
+            "themselves, one step has to both read the counter and raise it: atomic_fetch_add.",
+            (long long)*given, (long long)*run);
+    npy_free(&tasks);
+}
+
+/* Two workers take the same chunk only where both are running, and then seldom. Hence small tasks, chunks
+   of one, and larger and larger maps, until half a second has passed. */
+static void map_many_times(void)
+{
+    size_t shape[] = {400000, 8};
+    unsigned char *in = put_bytes(shape);
+    struct run r;
+    run_program(&r, &plain, ARGS("-k", "1", "-t", "500", "-r", "tasks.npy", "in.npy", "out.npy"));
+    expect_success(&r);
+    expect_reversed(&r, in, shape, 1000, "");
+    expect_each_once(&r);
+    run_free(&r);
+    free(in);
+}
+
 START_TEST(several_maps)
 {
     struct workers s = {.together = 4};
@@ -511,6 +510,8 @@ START_TEST(several_maps)
     witness_free(&w);
     free(values);
     map_larger_and_smaller();
+    say_also("");
+    map_many_times();
 }
 END_TEST
 
@@ -607,10 +608,11 @@ START_TEST(output_once)
             fail_test(CAUSE_HYGIENE, &r,
                       "the tasks print \"task 0\" to \"task 11\"; this line is not among them: %.40s", p);
         if (seen[task])
-            fail_test(CAUSE_HYGIENE, &r,
-                      "\"task %d\" was printed twice. A worker that returns instead of calling _exit "
-                      "runs the rest of the program a second time.",
-                      task);
+            fail_test(
+                CAUSE_HYGIENE, &r,
+                "\"task %d\" was printed twice. Did two workers run it? Or did a worker return instead of calling "
+                "_exit, and run the rest of the program a second time?",
+                task);
         seen[task] = true;
         lines++;
     }
