@@ -593,6 +593,44 @@ static size_t misplaced(const struct expected *e, const double *mine, size_t i)
     return i;
 }
 
+/* Why mine[i] may be wrong, judging by the values alone. */
+static void say_value_cause(char *text, size_t n, const struct launched *l, size_t k, const struct expected *e,
+                            const double *mine, size_t i, double fill)
+{
+    const struct product *p = &l->list[k];
+    int size = members_of(p->comm, l->ranks);
+    size_t owned, first, end;
+    int owner = owner_of(e, size, i, &owned);
+    block_of(e, size, owner, &first, &end);
+    const char *sum = sum_words(e, p, k, i, first, mine[i]);
+    if (lost_by_sign(e, mine))
+        snprintf(
+            text, n,
+            "All elements that are wrong should be negative and are 0: where parts filled up with zeros are combined, "
+            "MPI_SUM keeps them, MPI_MAX does not.");
+    else if (misplaced(e, mine, i) < e->rows)
+        snprintf(
+            text, n,
+            "And y[%zu] is the value of row %zu: the parts are in the wrong places. If each was filled up to the same "
+            "length, what was filled in has to be left out again.",
+            misplaced(e, mine, i), row_of(e, mine[misplaced(e, mine, i)]));
+    else if (all_equal(mine, i, i + 1, fill))
+        snprintf(text, n, "That is what stood there before: nothing was written.%s",
+                 e->rows < (size_t)size ? " (With blocks of rows / size rows no rank has any.)" : "");
+    else if (e->bound[i] > 0 && fabs(mine[i] / e->y[i] - round(mine[i] / e->y[i])) < 1e-9 &&
+             fabs(mine[i] / e->y[i]) > 1.5)
+        snprintf(text, n, "That is %.0f times the right value: was it added up more than once?",
+                 round(mine[i] / e->y[i]));
+    else if (sum)
+        snprintf(text, n, "%s", sum);
+    else
+        snprintf(text, n,
+                 "It is the sum over j of block[i * cols + j] * x[j], with i counted from the first row of the rank "
+                 "that holds "
+                 "it: rank %d of the communicator, whose block has %zu rows.",
+                 owner, owned);
+}
+
 /* Why y[i] of a rank may be wrong. y: all ranks'; mine: that rank's. */
 static void say_cause(char *text, size_t n, const struct launched *l, size_t k, const struct expected *e,
                       const double *y, int rank, size_t i)
@@ -601,14 +639,10 @@ static void say_cause(char *text, size_t n, const struct launched *l, size_t k, 
     int size = members_of(p->comm, l->ranks), only = only_right_rank(e, y, size);
     const double *mine = y + (size_t)rank * e->rows;
     double fill = p->fill ? strtod(p->fill, NULL) : 0;
-    size_t left = e->rows % (size_t)size, from = row_of(e, mine[i]), first, end, owned;
+    size_t left = e->rows % (size_t)size, from = row_of(e, mine[i]), first, end;
     char *world = world_words(l);
     const char *calls = calls_words(l, k);
-    int owner = owner_of(e, size, i, &owned);
-    size_t owners_first, owners_end;
-    block_of(e, size, owner, &owners_first, &owners_end);
     block_of(e, size, rank, &first, &end);
-    const char *sum = sum_words(e, p, k, i, owners_first, mine[i]);
     if (world || calls)
         snprintf(text, n, "%s", world ? world : calls);
     else if (isnan(fill) && isnan(mine[i]))
@@ -642,32 +676,8 @@ static void say_cause(char *text, size_t n, const struct launched *l, size_t k, 
             "That is the value of row %zu: the parts are in the wrong places. Part r begins where block_range(rows, "
             "size, r, ...) says, and r is the rank in comm.",
             from);
-    else if (lost_by_sign(e, mine))
-        snprintf(
-            text, n,
-            "All elements that are wrong should be negative and are 0: where parts filled up with zeros are combined, "
-            "MPI_SUM keeps them, MPI_MAX does not.");
-    else if (misplaced(e, mine, i) < e->rows)
-        snprintf(
-            text, n,
-            "And y[%zu] is the value of row %zu: the parts are in the wrong places. If each was filled up to the same "
-            "length, what was filled in has to be left out again.",
-            misplaced(e, mine, i), row_of(e, mine[misplaced(e, mine, i)]));
-    else if (all_equal(mine, i, i + 1, fill))
-        snprintf(text, n, "That is what stood there before: nothing was written.%s",
-                 e->rows < (size_t)size ? " (With blocks of rows / size rows no rank has any.)" : "");
-    else if (e->bound[i] > 0 && fabs(mine[i] / e->y[i] - round(mine[i] / e->y[i])) < 1e-9 &&
-             fabs(mine[i] / e->y[i]) > 1.5)
-        snprintf(text, n, "That is %.0f times the right value: was it added up more than once?",
-                 round(mine[i] / e->y[i]));
-    else if (sum)
-        snprintf(text, n, "%s", sum);
     else
-        snprintf(text, n,
-                 "It is the sum over j of block[i * cols + j] * x[j], with i counted from the first row of the rank "
-                 "that holds "
-                 "it: rank %d of the communicator, whose block has %zu rows.",
-                 owner, owned);
+        say_value_cause(text, n, l, k, e, mine, i, fill);
     free(world);
 }
 

@@ -112,7 +112,7 @@ static void load(struct product *p)
     if (npy_load_rows(p->matrix, begin, end - begin, &p->block) != 0)
         die("%s", npy_error());
     /* Exactly as large as it has to be: AddressSanitizer sees a write beyond it. */
-    p->y = calloc(p->rows ? p->rows : 1, p->rows > INT_MAX ? 0 : sizeof *p->y); /* more rows: for the error only */
+    p->y = calloc(p->rows > 0 && p->rows <= INT_MAX ? p->rows : 1, sizeof *p->y); /* more rows: for the error only */
     if (!p->y)
         die("no memory for y");
 }
