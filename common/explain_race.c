@@ -32,6 +32,7 @@ struct side {
     struct place at;   /* the first frame in a source file */
     char function[80]; /* that the student wrote, around the region */
     bool in_region;
+    bool openmp;      /* a region is somewhere on its stack */
     char code[SHOWN]; /* the line, if it can be had */
     char name[40];    /* the variable in it, if it can be made out */
 };
@@ -98,6 +99,7 @@ static void add_frame(struct side *side, const char *line)
         return;
     if (side->at.line == 0)
         side->at = place;
+    side->openmp = side->openmp || is_region(place.function);
     if (is_region(place.function))
         side->in_region = side->in_region || side->function[0] == '\0';
     else if (side->function[0] == '\0')
@@ -206,8 +208,9 @@ static void add_remedy(const struct side sides[2], char *text, size_t size)
 }
 
 /* "Location is ..." in words. name: what the code calls it, or "". frame: where a
-   block was allocated. */
-static void add_variable(const char *location, const char *name, const struct place *frame, char *text, size_t size)
+   block was allocated. openmp: else the threads are the student's own. */
+static void add_variable(const char *location, const char *name, const struct place *frame, bool openmp, char *text,
+                         size_t size)
 {
     size_t used = strlen(text);
     char global[80];
@@ -218,6 +221,11 @@ static void add_variable(const char *location, const char *name, const struct pl
     else if (sscanf(location, "Location is heap block of size %lu", &bytes) == 1)
         snprintf(text + used, size - used, "\n  it is %s%sin a block of %lu bytes%s%s", name, name[0] ? ", " : "",
                  bytes, frame->line ? ", allocated in " : " from malloc", frame->function);
+    else if (strncmp(location, "Location is stack", 17) == 0 && !openmp)
+        snprintf(text + used, size - used,
+                 "\n  it is %s%sa local variable of a function that gave several threads a pointer to it: lock a mutex "
+                 "around every use, or make it atomic",
+                 name, name[0] ? ", in " : "");
     else if (strncmp(location, "Location is stack", 17) == 0)
         snprintf(text + used, size - used,
                  "\n  it is %s%sa local variable from outside the region, which the whole team shares%s", name,
@@ -262,7 +270,9 @@ bool explain_race(const char *report, char *text, size_t size)
         add_side(&sides[i], text, size);
     }
     bool agree = strcmp(sides[0].name, sides[1].name) == 0; /* else one of them is misread */
-    add_variable(location, agree ? sides[0].name : "", &frame, text, size);
-    add_remedy(sides, text, size);
+    bool openmp = sides[0].openmp || sides[1].openmp;
+    add_variable(location, agree ? sides[0].name : "", &frame, openmp, text, size);
+    if (openmp)
+        add_remedy(sides, text, size);
     return true;
 }

@@ -484,7 +484,7 @@ static void map_many_times(void)
     size_t shape[] = {400000, 8};
     unsigned char *in = put_bytes(shape);
     struct run r;
-    run_program(&r, &plain, ARGS("-k", "1", "-t", "500", "-r", "tasks.npy", "in.npy", "out.npy"));
+    run_program(&r, &patient, ARGS("-k", "1", "-t", "500", "-r", "tasks.npy", "in.npy", "out.npy"));
     expect_success(&r);
     expect_reversed(&r, in, shape, 1000, "");
     expect_each_once(&r);
