@@ -133,8 +133,8 @@ static void expect_squares_but(const struct run *r, const char *view, const int6
         char reason[80];
         wrong_square(values, count, first, pair[first][1], reason, sizeof reason);
         fail_test(CAUSE_WRONG_VALUE, r, "%s: out[%zu] is %lld, expected %lld; %zu of %zu are wrong.%s",
-                  function_of(view), first, (long long)pair[first][1], (long long)values[first] * values[first],
-                  wrong, count, reason);
+                  function_of(view), first, (long long)pair[first][1], (long long)values[first] * values[first], wrong,
+                  count, reason);
     }
     npy_free(&out);
 }
