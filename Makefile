@@ -14,7 +14,7 @@ export SUBMISSIONS OUT LABS JOBS
 find_python = python='$(PYTHON)'; : "$${python:=$$(tools/find-python)}"; [ -n "$$python" ] || exit 1
 
 .DEFAULT_GOAL := help
-.PHONY: help grade compare peers test test-long setup doctor format clean
+.PHONY: help grade compare peers test test-long endurance figures setup doctor format clean
 
 help:
 	@echo 'The course: seven labs of parallel programming in C, and the grader that scores them.'
@@ -26,6 +26,8 @@ help:
 	@echo '  make peers        install the Python modules that make bench compares with'
 	@echo '  make test         run every test of the project'
 	@echo '  make test-long    the same, with the tests that take long'
+	@echo '  make endurance    grade the solutions COUNT=1000 times and tell of every mark that was lost'
+	@echo '  make figures      how long suites and classes take on this machine, and what the sandbox costs'
 	@echo '  make doctor       look for faults of this machine, and print what cures them'
 	@echo '  make setup        install the packages that are missing (grade and test do it too)'
 	@echo '  make format       lay out C and Python as the project wants it'
@@ -54,6 +56,16 @@ test:
 test-long:
 	@tools/setup test
 	@tools/run-tests --long
+
+# Hours, on purpose beside other load; SCHEDULES=1: only the perturbed schedules, COUNT seeds for each lab.
+COUNT = 1000
+endurance:
+	@tools/setup grade
+	@tools/endurance $(if $(SCHEDULES),--schedules) $(COUNT)
+
+figures:
+	@tools/setup grade
+	@tools/figures
 
 setup:
 	@tools/setup test
