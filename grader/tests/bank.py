@@ -16,6 +16,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from grader.course import Lab, Test
 
@@ -47,7 +48,7 @@ def read_mistake(lab: Lab, file: Path) -> Mistake:
     facts = tomllib.loads(file.read_text(encoding="utf-8"))
     if unknown := set(facts) - KEYS:
         raise ValueError(f"{file}: unknown keys {sorted(unknown)}")
-    base = HERE / "right" / lab.name / facts["base"] if "base" in facts else solution(lab)
+    base = base_of(lab, facts)
     files = {name: (base / name).read_text(encoding="utf-8") for name in lab.submit}
     for name, other in facts.get("files", {}).items():
         files[name] = (file.parent / other).read_text(encoding="utf-8")
@@ -62,6 +63,11 @@ def read_mistake(lab: Lab, file: Path) -> Mistake:
         tuple(facts["says"]),
         files,
     )
+
+
+def base_of(lab: Lab, facts: Mapping[str, Any]) -> Path:
+    """The right code that edits are made in: the solution, or what "base" names in right/."""
+    return HERE / "right" / lab.name / facts["base"] if "base" in facts else solution(lab)
 
 
 def read_losses(loses: Mapping[str, str | list[str]]) -> dict[str, frozenset[str]]:

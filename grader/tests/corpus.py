@@ -1,7 +1,8 @@
 """The corpus of attacks: submissions that try to gain marks, to get out, or to stop the grader.
 
 attacks/<family>.<name>/attack.toml   what it tries and what must become of it; beside it the
-                                      submitted files, or edits of the reference solution
+                                      submitted files, or edits of the reference solution (base: of
+                                      this one of right/<lab>/)
 
 In the files @REPO@, @CLASS@, @OUT@, @HOME@ and @CANARY@ stand for places on the machine that
 runs the grader, as somebody who has been told them would write them.
@@ -31,6 +32,7 @@ FAMILIES = (
 )
 KEYS = {
     "lab",
+    "base",
     "family",
     "tries",
     "status",
@@ -85,13 +87,13 @@ def read(course: Course, folder: Path) -> Attack:
 
 
 def read_files(lab: Lab, folder: Path, facts: Mapping[str, Any]) -> dict[str, bytes]:
-    """What is handed in: the folder's files, with the solution's for those it does not have."""
+    """What is handed in: the folder's files, with the base's for those it does not have."""
     files = {
         file.name: file.read_bytes() for file in folder.iterdir() if file.name != "attack.toml"
     }
     for name in lab.submit:
         if name not in files:
-            files[name] = (bank.solution(lab) / name).read_bytes()
+            files[name] = (bank.base_of(lab, facts) / name).read_bytes()
     for edit in facts.get("edit", []):
         text = files[edit["file"]].decode("utf-8")
         files[edit["file"]] = bank.apply(edit, text, folder).encode()
