@@ -67,7 +67,7 @@ def read_mistake(lab: Lab, file: Path) -> Mistake:
 
 def base_of(lab: Lab, facts: Mapping[str, Any]) -> Path:
     """The right code that edits are made in: the solution, or what "base" names in right/."""
-    return HERE / "right" / lab.name / facts["base"] if "base" in facts else solution(lab)
+    return HERE / "right" / lab.name / str(facts["base"]) if "base" in facts else solution(lab)
 
 
 def read_losses(loses: Mapping[str, str | list[str]]) -> dict[str, frozenset[str]]:
