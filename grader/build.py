@@ -264,7 +264,10 @@ def link_programs(given: Given, place: Place, stop: Event | None = None) -> Buil
         return Built(
             False, "link", f"{names} defines {twice[1]}, which the lab's files define already.", log
         )
-    if re.search(r"\bld: |relocation|collect2", log):
+    if "relocation truncated to fit" in outcome.output:  # often said of our own files alone
+        words = "its global variables take more than 2 GiB together"
+        return Built(False, "link", f"{names} cannot be linked: {words}. Use malloc.", log)
+    if re.search(r"\bld: |relocation|collect2", outcome.output):
         return Built(False, "link", f"{names} cannot be linked. See the linker's messages.", log)
     return Built(
         False, "environment", f"the linker failed without a word about {names}", outcome.output
