@@ -103,7 +103,7 @@ static void load(struct product *p)
     p->cols = header.shape[1];
     if (header.type != NPY_F8 || header.ndim != 2 || p->x.type != NPY_F8 || p->x.ndim != 1 || p->x.count != p->cols)
         die("%s, %s: float64 of shapes (rows, cols) and (cols,) are needed", p->matrix, p->vector);
-    if (p->rows > INT_MAX && p->cols > 0)
+    if (p->rows > INT_MAX)
         die("%s: too many rows", p->matrix);
     for (int i = 0; i < p->size; i++)
         if (p->members[i] == rank)
@@ -112,7 +112,7 @@ static void load(struct product *p)
     if (npy_load_rows(p->matrix, begin, end - begin, &p->block) != 0)
         die("%s", npy_error());
     /* Exactly as large as it has to be: AddressSanitizer sees a write beyond it. */
-    p->y = calloc(p->rows > 0 && p->rows <= INT_MAX ? p->rows : 1, sizeof *p->y); /* more rows: for the error only */
+    p->y = calloc(p->rows ? p->rows : 1, sizeof *p->y);
     if (!p->y)
         die("no memory for y");
 }
@@ -186,13 +186,11 @@ static void *copy_of(const struct npy *array)
 
 static void call(const struct product *p, int k)
 {
-    for (size_t i = 0; i < p->rows && p->rows <= INT_MAX; i++)
+    for (size_t i = 0; i < p->rows; i++)
         p->y[i] = p->how.fill;
     mpi_trace_mark(k);
     int error = matvec_mpi(p->block.data, p->rows, p->cols, p->x.data, p->y, p->comm);
     mpi_trace_mark(MPI_TRACE_OURS);
-    if (error == MPI_SUCCESS && p->rows > INT_MAX)
-        die("matvec_mpi returned MPI_SUCCESS for %zu rows", p->rows);
     if (error == MPI_SUCCESS)
         return;
     char words[MPI_MAX_ERROR_STRING] = "not an error code of MPI";
