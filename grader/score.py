@@ -174,7 +174,9 @@ def mark(result: Result, lab: Lab) -> float | None:
 def total(results: Sequence[Result | None], labs: Sequence[Lab]) -> float | None:
     """The sum of a student's marks; None while one is open. results[i] is of labs[i], None: not asked for."""
     marks = [mark(result, lab) for result, lab in zip(results, labs) if result is not None]
-    return whole(sum(found for found in marks if found is not None)) if None not in marks else None
+    if None in marks:
+        return None
+    return whole(round(sum(found for found in marks if found is not None), 2))
 
 
 def with_earlier_speed(result: Result, earlier: Result | None, lab: Lab) -> Result:

@@ -897,7 +897,6 @@ START_TEST(memory_clean)
     add_everything(s, 1);
     add_everything(s, 7);
     add_everything(s, 300);
-    add_everything(s, 3000);
     struct mpi_story *story = run_script(&r, &asan, s);
     char *words = mpi_story_clash(story, MPI_STORY_ALL);
     if (words)

