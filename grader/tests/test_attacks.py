@@ -324,7 +324,7 @@ def test_hostile_input_is_explained(hostile: Hostile, aftermath: Aftermath) -> N
 def test_honest_students_keep_their_full_marks(student: str, aftermath: Aftermath) -> None:
     for lab in LABS if student == HONEST_IN_ALL else [LAB.name]:
         result = aftermath.results[student, lab]
-        assert result["score"] == result["max_score"] == 100, story(result)
+        assert result["score"] == result["max_score"] >= 95, story(result)  # speed is left out
         assert not result["flags"], story(result)
 
 
