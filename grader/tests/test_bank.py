@@ -68,6 +68,11 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Results]:
     print_matrix(found)
 
 
+def jobs() -> int:
+    """One more than there are cores: what hangs until its time limit needs none."""
+    return len(os.sched_getaffinity(0)) + 1
+
+
 def grade_bank(lab: course.Lab, folder: Path) -> Results:
     """One class of what is kept about a lab, graded by the real command. Of most mistakes only the
     tests that they lose, and what those need, are run, unless everything is (`make test-long`)."""
@@ -79,7 +84,8 @@ def grade_bank(lab: course.Lab, folder: Path) -> Results:
     for right in some_rights(lab):
         bank.add_student(classroom, f"right.{right.name}", lab, right)
     words = [sys.executable, "-m", "grader", "grade", str(classroom), "--out", str(out)]
-    subprocess.run([*words, "--labs", lab.number, "--no-speed"], cwd=bank.ROOT, check=False)
+    words += ["--labs", lab.number, "--jobs", str(jobs()), "--no-speed"]
+    subprocess.run(words, cwd=bank.ROOT, check=False)
     files = out.glob(f"*/{lab.name}.json")
     read = [json.loads(file.read_text(encoding="utf-8")) for file in files]
     found = {(result["student"], result["lab"]): result for result in read}
@@ -90,8 +96,7 @@ def grade_bank(lab: course.Lab, folder: Path) -> Results:
 
 def grade_rest(lab: course.Lab, rest: Sequence[bank.Mistake], folder: Path) -> Results:
     """The stages of the grader from intake to score, on a part of the tests."""
-    jobs = len(os.sched_getaffinity(0))
-    with workplace.temporary_folder() as top, sandbox.claimed_uids(jobs) as uids:
+    with workplace.temporary_folder() as top, sandbox.claimed_uids(jobs()) as uids:
         machine = workplace.make_machine("bwrap", top, Event())
         given = build.build_given(
             course.read_course(bank.ROOT), lab, bank.ROOT / "build", top / "given", machine.env
@@ -117,7 +122,7 @@ def grade_rest(lab: course.Lab, rest: Sequence[bank.Mistake], folder: Path) -> R
             result: dict[str, Any] = json.loads(report.to_json(graded.result))
             return result
 
-        with ThreadPoolExecutor(jobs) as pool:
+        with ThreadPoolExecutor(jobs()) as pool:
             names = [f"wrong.{mistake.name}" for mistake in rest]
             return {(name, lab.name): result for name, result in zip(names, pool.map(one, rest))}
 
