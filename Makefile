@@ -22,7 +22,7 @@ help:
 	@echo '  make grade        grade the bundled class, leave the marks in results/'
 	@echo '                    SUBMISSIONS=dir OUT=dir   another class, another place'
 	@echo '                    LABS=01,03  JOBS=2        some labs only, so many jobs at once'
-	@echo '                    SPEED=no                  without the test of speed (lab 06), which takes longest'
+	@echo '                    SPEED=yes                 measure speed, too, where a lab has a test of it (06)'
 	@echo '  make compare      one product through every runtime: a table and a figure'
 	@echo '  make peers        install the Python modules that make bench compares with'
 	@echo '  make test         run every test of the project'
@@ -41,7 +41,7 @@ grade:
 	@tools/setup grade
 	@$(find_python); \
 	exec "$$python" -m grader grade "$$SUBMISSIONS" --out "$$OUT" $${LABS:+--labs "$$LABS"} $${JOBS:+--jobs "$$JOBS"} \
-	    $(if $(filter no,$(SPEED)),--no-speed)
+	    $(if $(filter yes,$(SPEED)),--speed)
 
 # QUICK=1: a small size only, to see whether everything works.
 compare:

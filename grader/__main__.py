@@ -345,8 +345,8 @@ def add_seed(parser: argparse.ArgumentParser) -> None:
 
 
 def add_speed(parser: argparse.ArgumentParser) -> None:
-    text = "leave the tests of speed out; their points then do not count"
-    parser.add_argument("--no-speed", dest="speed", action="store_false", help=text)
+    text = "measure speed too, where a lab has a test of it; else its points count neither way"
+    parser.add_argument("--speed", action=argparse.BooleanOptionalAction, default=False, help=text)
 
 
 def at_least_one(text: str) -> int:

@@ -18,6 +18,7 @@ from grader.intake import Submission
 from grader.measure import Bench, measure
 from grader.sandbox import Bind, Sandbox
 from grader.score import (
+    NOT_ASKED,
     Marking,
     Result,
     Verdict,
@@ -71,7 +72,7 @@ def grade_submission(
     uid: int | None,
     only: tuple[Test, ...] = (),
     done: Progress | None = None,
-    speed: bool = True,
+    speed: bool = False,
 ) -> Graded:
     """Grades one submission in folder (which the caller removes); speed: measure it, too."""
     if submission.refused:
@@ -254,7 +255,7 @@ def measured(
         if needed:
             verdicts[test.name] = skipped(needed)
         elif not wanted:
-            verdicts[test.name] = Verdict("unmeasured", None, "not measured: it was not asked for")
+            verdicts[test.name] = Verdict("unmeasured", None, NOT_ASKED)
         else:
             verdicts[test.name] = measure_one(context, test, test.measure)
         if done is not None:

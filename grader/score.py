@@ -161,7 +161,14 @@ def none_run(submission: Submission, marking: Marking, status: str, why: str) ->
     )
 
 
-# ---- speed: points that count only where they could be measured ----
+# ---- speed: points that count only where they were asked for and could be measured ----
+
+NOT_ASKED = "not measured: it was not asked for (--speed; SPEED=yes for make)"
+
+
+def lacks_speed(result: Result) -> bool:
+    """Was a test of speed left out of this result because nobody asked for it?"""
+    return any(test.message == NOT_ASKED for test in result.tests)
 
 
 def mark(result: Result, lab: Lab) -> float | None:

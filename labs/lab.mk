@@ -188,7 +188,8 @@ demo: given $(OUT)/plain/$(PROGRAM)
 	@cd $(OUT)/demo && $(RUN_$(RUNTIME)) ../plain/$(PROGRAM)
 
 check:
-	@$(GRADER) check $(LAB) $(SUBMIT) $(if $(TEST),--test $(TEST)) $(if $(SEED),--seed $(SEED))
+	@$(GRADER) check $(LAB) $(SUBMIT) $(if $(TEST),--test $(TEST)) $(if $(SEED),--seed $(SEED)) \
+	    $(if $(filter yes,$(SPEED)),--speed)
 
 # The next hint for the first failing test; a check at every save; the skeleton again.
 hint watch:

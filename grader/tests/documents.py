@@ -36,10 +36,6 @@ PLACEHOLDERS = (
     (r"\d+(\.\d+)?%", "<percent>"),
     (r"\[\d+/\d+\] ", "[<n>] "),  # which submission is graded first is chance
     (r"make(\[\d\])?: \*\*\* \[[^\]]*\]", "make: *** [<rule>]"),
-    # How fast is for the machine to say, and whether that could be measured at all.
-    (r"^  (pass|skip|----) +[05]/5  speed: ", "  <speed>  speed: "),
-    (r"^ {16}(it takes|not measured|kept from) .*", "<told>"),
-    (r"\b(100 of 100|95 of 95)\b", "<all>"),
     (r"^(Platform name|Platform version|Device name|Device type): .*", r"\1: <text>"),
 )
 NUMBER = re.compile(r"(?<![A-Za-z_\d])[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?(?![A-Za-z_\d])")

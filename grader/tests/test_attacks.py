@@ -234,7 +234,7 @@ def aftermath() -> Iterator[Aftermath]:
         }
         labs = ",".join(name[:2] for name in LABS)
         words = [sys.executable, "-m", "grader", "grade", str(site.classroom)]
-        words += ["--out", str(site.out), "--labs", labs, "--jobs", "3", "--no-speed"]
+        words += ["--out", str(site.out), "--labs", labs, "--jobs", "3"]
         began = time.monotonic()
         done = subprocess.run(
             words, cwd=site.repo, env=env, capture_output=True, timeout=LONGEST, check=False
@@ -324,7 +324,7 @@ def test_hostile_input_is_explained(hostile: Hostile, aftermath: Aftermath) -> N
 def test_honest_students_keep_their_full_marks(student: str, aftermath: Aftermath) -> None:
     for lab in LABS if student == HONEST_IN_ALL else [LAB.name]:
         result = aftermath.results[student, lab]
-        assert result["score"] == result["max_score"] >= 95, story(result)  # speed is left out
+        assert result["score"] == result["max_score"] == 100, story(result)
         assert not result["flags"], story(result)
 
 

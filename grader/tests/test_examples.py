@@ -72,19 +72,13 @@ def test_the_mark(student: Student, lab: Lab, results: Path) -> None:
         assert next(iter(failed.values())) == work.cause
 
 
-def mark(student: Student, lab: Lab) -> float:
-    """Speed was not measured: the score out of what counted, as a part of all points."""
-    counted = sum(test.points for test in lab.tests if test.measure is None)
-    return round(bundled.score(student, lab) * lab.max_score / counted, 2)
-
-
 def test_the_table_of_marks(results: Path) -> None:
     with (results / "grades.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.reader(file))
     assert rows[0] == ["student", *(lab.name for lab in LABS), "total"]
-    expected = {student.name: [mark(student, lab) for lab in LABS] for student in CLASS}
+    expected = {student.name: [bundled.score(student, lab) for lab in LABS] for student in CLASS}
     found = {name: [float(mark) for mark in marks] for name, *marks in rows[1:]}
-    assert found == {name: [*marks, round(sum(marks), 2)] for name, marks in expected.items()}
+    assert found == {name: [*marks, sum(marks)] for name, marks in expected.items()}
 
 
 def test_what_is_missing_is_told(results: Path) -> None:

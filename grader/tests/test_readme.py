@@ -27,7 +27,7 @@ from grader.tests import documents
 from grader.tests.documents import Step, relative
 
 ROOT = course.default_root()
-GRADE = "make grade SPEED=no"  # what the fixture class_graded runs
+GRADE = "make grade"  # what the fixture class_graded runs
 LABS = course.read_course(ROOT).labs
 DOCUMENTS = [
     ROOT / "README.md",

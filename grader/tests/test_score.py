@@ -88,10 +88,11 @@ def timed(values: Verdict, speed: Verdict) -> Result:
 
 def test_what_was_not_measured_weighs_neither_way_in_the_mark() -> None:
     full, half = timed(PASS, NOISE), timed(Verdict("fail", "exit"), NOISE)
-    assert (full.score, full.max_score, mark(full, TIMED)) == (15, 15, 20)
+    assert (full.score, full.max_score, mark(full, TIMED)) == (15, 15, 15)
     assert (half.score, mark(half, TIMED)) == (0, 0)
-    assert mark(timed(PASS, SLOW), TIMED) == 15
-    assert total((full, None, timed(PASS, SLOW)), (TIMED, TIMED, TIMED)) == 35
+    assert mark(timed(PASS, PASS), TIMED) == 15
+    assert mark(timed(PASS, SLOW), TIMED) == 11.25
+    assert total((full, None, timed(PASS, SLOW)), (TIMED, TIMED, TIMED)) == 26.25
     open_one = none_run(make_submission(TIMED), make_marking(), "ungradable", "twice")
     assert total((full, open_one), (TIMED, TIMED)) is None
 
