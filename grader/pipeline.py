@@ -252,10 +252,10 @@ def measured(
         if test.measure is None:
             continue
         needed = waits_for(test, verdicts)
-        if needed:
-            verdicts[test.name] = skipped(needed)
-        elif not wanted:
+        if not wanted:
             verdicts[test.name] = Verdict("unmeasured", None, NOT_ASKED)
+        elif needed:
+            verdicts[test.name] = skipped(needed)
         else:
             verdicts[test.name] = measure_one(context, test, test.measure)
         if done is not None:

@@ -103,7 +103,7 @@ def graded(
         student=submission.student,
         lab=lab.name,
         score=None if ungradable else whole(sum(test.points for test in tests)),
-        max_score=whole(sum(test.max_points for test in tests)),
+        max_score=whole(sum(test.max_points for test in tests)) if build_ok else lab.max_score,
         status="ungradable" if ungradable else "graded",
         submission_sha256=submission.sha256,
         lab_sha256=marking.lab_sha256,
