@@ -203,9 +203,8 @@ class Clock:
             return
         self.inputs.mkdir(parents=True, exist_ok=True)
         for name, (kind, *shape) in self.bench.measure.inputs.items():
-            values = self.rng.random(shape).astype(kind)
-            if self.round < 0 or values.nbytes <= SMALL:
-                numpy.save(self.inputs / name, values)
+            if self.round < 0 or math.prod(shape) * numpy.dtype(kind).itemsize <= SMALL:
+                numpy.save(self.inputs / name, self.rng.random(shape).astype(kind))
         self.round = number
 
     def put_inputs(self, job: Job, folder: Path) -> None:

@@ -127,11 +127,6 @@ def grade_rest(lab: course.Lab, rest: Sequence[bank.Mistake], folder: Path) -> R
             return {(name, lab.name): result for name, result in zip(names, pool.map(one, rest))}
 
 
-def suite_points(lab: course.Lab) -> float:
-    """Without the tests of speed, which have a test of their own (test_measure.py)."""
-    return sum(test.points for test in lab.tests if test.measure is None)
-
-
 def lost(result: dict[str, Any]) -> dict[str, str]:
     return {test["name"]: test["cause"] for test in result["tests"] if test["status"] == "fail"}
 
@@ -148,7 +143,7 @@ def story(result: dict[str, Any]) -> str:
 @pytest.mark.parametrize("lab", CHOSEN, ids=by_name)
 def test_solution_earns_full_marks(lab: course.Lab, results: Results) -> None:
     result = results["solution", lab.name]
-    assert result["score"] == result["max_score"] == suite_points(lab), story(result)
+    assert result["score"] == result["max_score"] == lab.max_score, story(result)
 
 
 @pytest.mark.parametrize("lab", CHOSEN, ids=by_name)
