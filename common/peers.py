@@ -61,5 +61,7 @@ def run(
         repeats[name] = times
     for number in range(race.first, race.first + race.rounds):
         for name, work in contenders.items():
+            if repeats[name] > 1:  # what others have left in the caches does not count
+                work()
             took = time_of(race, work, repeats[name])
             tell(race, name, case, took / repeats[name], number)

@@ -51,7 +51,8 @@ const char *race_text(const char *format, ...) __attribute__((format(printf, 1, 
 void race_read(const void *data, size_t bytes);
 extern volatile unsigned long race_sink; /* where its result goes, which is of no use */
 
-/* bytes of memory at a multiple of 64, or the end of the program. */
+/* bytes of memory at a multiple of 64, or the end of the program. From 4 MiB on in huge pages,
+   as numpy has them: what is compared is then the same memory on both sides. */
 void *race_memory(size_t bytes);
 
 #endif

@@ -320,6 +320,8 @@ def environment(order: Order, folder: Path) -> dict[str, str]:
     env |= {"POCL_CACHE_DIR": str(folder / "pocl"), "PYTHONDONTWRITEBYTECODE": "1"}
     # As `make demo` has it: libgomp's waiting threads else keep others from their cores for long.
     env.setdefault("GOMP_SPINCOUNT", "10000")
+    # A core for each of PoCL's threads: woken from sleep, two else share one for whole products.
+    env.setdefault("POCL_AFFINITY", "1")
     if PLANS[order.lab.number].ranks:
         env |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
         if os.geteuid() == 0:

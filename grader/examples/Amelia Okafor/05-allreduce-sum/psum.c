@@ -48,27 +48,32 @@ static struct pair add_pairs(struct pair a, struct pair b)
 /* END TODO 3 */
 
 /* BEGIN TODO 4: add up this rank's elements, and keep what rounding takes */
-enum { LANES = 8 };
-typedef double lanes __attribute__((vector_size(LANES * sizeof(double)))); /* a vector register, or a few */
+enum { LANES = 4, PLACES = 4, AHEAD = 128 };
+typedef double lanes __attribute__((vector_size(LANES * sizeof(double)))); /* a vector register */
 
-/* add_pairs, done for LANES sums at the same time: each addition has to wait for the
-   one before, but there are LANES of them under way. */
+/* add_pairs, done for LANES sums at the same time and at PLACES places of local in turn:
+   each addition has to wait for the one before, but there are 16 of them under way. So
+   much arithmetic leaves the processor no room to look ahead in memory; __builtin_prefetch
+   asks for what will be wanted soon, and does nothing beyond the end of local. */
 static struct pair add_up(const double *local, size_t count)
 {
-    lanes sum = {0}, lost = {0};
-    size_t i = 0;
-    for (; count - i >= LANES; i += LANES) {
-        lanes a;
-        memcpy(&a, &local[i], sizeof a); /* one load instruction, wherever local begins */
-        lanes next = sum + a;
-        lanes from_a = next - sum, from_sum = next - from_a;
-        lost += (sum - from_sum) + (a - from_a);
-        sum = next;
-    }
+    lanes sum[PLACES] = {{0}}, lost[PLACES] = {{0}};
+    size_t length = count / PLACES / LANES * LANES;
+    for (size_t i = 0; i < length; i += LANES)
+        for (size_t p = 0; p < PLACES; p++) {
+            lanes a;
+            memcpy(&a, &local[p * length + i], sizeof a); /* one load instruction, wherever local begins */
+            __builtin_prefetch(&local[p * length + i + AHEAD]);
+            lanes next = sum[p] + a;
+            lanes from_a = next - sum[p], from_sum = next - from_a;
+            lost[p] += (sum[p] - from_sum) + (a - from_a);
+            sum[p] = next;
+        }
     struct pair total = {0, 0};
-    for (int k = 0; k < LANES; k++)
-        total = add_pairs(total, (struct pair){sum[k], lost[k]});
-    for (; i < count; i++) /* what did not fill all lanes */
+    for (size_t p = 0; p < PLACES; p++)
+        for (size_t k = 0; k < LANES; k++)
+            total = add_pairs(total, (struct pair){sum[p][k], lost[p][k]});
+    for (size_t i = PLACES * length; i < count; i++) /* what did not fill all lanes */
         total = add_pairs(total, (struct pair){local[i], 0});
     return total;
 }

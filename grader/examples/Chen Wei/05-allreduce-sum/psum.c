@@ -48,11 +48,13 @@ static struct pair add_pairs(struct pair a, struct pair b)
 /* END TODO 3 */
 
 /* BEGIN TODO 4: add up this rank's elements, and keep what rounding takes */
-enum { LANES = 8 };
-typedef double lanes __attribute__((vector_size(LANES * sizeof(double)))); /* a vector register, or a few */
+enum { LANES = 4, PLACES = 4, AHEAD = 128 };
+typedef double lanes __attribute__((vector_size(LANES * sizeof(double)))); /* a vector register */
 
-/* add_pairs, done for LANES sums at the same time: each addition has to wait for the
-   one before, but there are LANES of them under way. */
+/* add_pairs, done for LANES sums at the same time and at PLACES places of local in turn:
+   each addition has to wait for the one before, but there are 16 of them under way. So
+   much arithmetic leaves the processor no room to look ahead in memory; __builtin_prefetch
+   asks for what will be wanted soon, and does nothing beyond the end of local. */
 static struct pair add_up(const double *local, size_t count)
 {
     struct pair total = {0, 0};

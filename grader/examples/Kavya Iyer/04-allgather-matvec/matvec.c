@@ -20,11 +20,12 @@ void block_range(size_t total, int parts, int index, size_t *first, size_t *coun
 
 /* BEGIN TODO 2: the products of this rank's own rows */
 /* A single sum has to wait for each of its additions and cannot keep up with the
-   memory. So ROWS rows are multiplied at a time, each in a vector of eight sums:
-   none depends on another, and each part of x that was loaded is used ROWS times.
-   (A vector type is an extension that gcc and clang share; aligned(8): a row may
-   begin at any double.) */
-enum { LANES = 8, ROWS = 4 };
+   memory. So ROWS rows are multiplied at a time, each in a vector of four sums: none
+   depends on another, and each part of x that was loaded is used ROWS times. (A vector
+   type is an extension that gcc and clang share. Four doubles: wider than the vectors
+   of the processor, it would be taken apart, at a third of the speed. aligned(8): a row
+   may begin at any double.) */
+enum { LANES = 4, ROWS = 8 };
 typedef double lanes __attribute__((vector_size(LANES * sizeof(double)), aligned(sizeof(double)), may_alias));
 
 /* y[r] = row r of a times x, for rows <= ROWS rows. Inlined, so that rows is a constant. */
