@@ -120,7 +120,8 @@ void race_run(const struct race *race, const char *about, const struct contender
     }
     for (int round = race->first; round < race->first + race->rounds; round++)
         for (int i = 0; i < count; i++) {
-            int k = (i + round) % count; /* everyone is first once */
+            /* Everyone is first once, and in odd rounds the order is turned round: nobody always follows the same one. */
+            int k = (round % 2 ? count - 1 - i + round : i + round) % count;
             get_ready(race, &list[k], times[k]);
             double seconds = time_of(race, &list[k], times[k]);
             race_tell(race, list[k].name, about, seconds / (double)times[k], round, "");

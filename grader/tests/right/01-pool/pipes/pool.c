@@ -22,7 +22,7 @@ struct worker {
 
 struct pool {
     int processes, broken;
-    struct worker w[4];
+    struct worker *w;
 };
 
 static int read_all(int fd, void *data, size_t size)
@@ -116,6 +116,11 @@ struct pool *pool_create(int processes)
     struct pool *p = calloc(1, sizeof *p);
     if (!p)
         return NULL;
+    p->w = calloc((size_t)processes, sizeof *p->w);
+    if (!p->w) {
+        free(p);
+        return NULL;
+    }
     fflush(NULL);
     for (; p->processes < processes; p->processes++)
         if (start(p, p->processes) != 0) {
@@ -234,6 +239,7 @@ int pool_destroy(struct pool *pool)
     for (int k = 0; k < pool->processes; k++)
         while (waitpid(pool->w[k].pid, NULL, 0) < 0 && errno == EINTR)
             ;
+    free(pool->w);
     free(pool);
     return 0;
 }
