@@ -268,6 +268,8 @@ static const char *left_words(const struct mpi_trace_object *object)
     case OBJECT_COMM:
         return "a communicator was never freed (MPI_Comm_free)";
     case OBJECT_REQUEST:
+        if (object->given_away)
+            return "the request of a send was freed before the send had ended (MPI_Wait tells when it has)";
         return object->persistent ? "a persistent request was never freed (MPI_Request_free)"
                                   : "a request was never completed (MPI_Wait and the like)";
     case OBJECT_WINDOW:

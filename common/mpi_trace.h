@@ -142,6 +142,7 @@ struct mpi_trace_object {
     int32_t waiting;            /* a request that the current wait, or the last test, found unfinished */
     int32_t persistent;         /* made by MPI_Send_init and the like */
     int32_t active;             /* a request that has been started */
+    int32_t given_away;         /* a send's request that was freed before the send had ended */
     uint64_t handle, variable;  /* to find it again; of no meaning to others */
     struct mpi_trace_call made; /* the call that made it */
 };

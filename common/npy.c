@@ -53,13 +53,16 @@ static int give_up(struct npy *array)
     return -1;
 }
 
-/* Gives the array memory for its elements; for none of them, one byte that nobody uses. */
+/* Gives the array memory for its elements; where there are none, for one that nobody should use: it
+   reads as not a number, so that whoever does use it gets nothing that could be right by chance. */
 static int make_room(const char *name, struct npy *array)
 {
     size_t bytes = array->count * npy_item_size(array->type);
-    array->data = malloc(bytes > 0 ? bytes : 1);
+    array->data = malloc(bytes > 0 ? bytes : sizeof(double));
     if (array->data == NULL)
         return npy_fail(name, ENOMEM, "not enough memory for %zu bytes of data", bytes);
+    if (bytes == 0)
+        memset(array->data, 0xff, sizeof(double));
     return 0;
 }
 

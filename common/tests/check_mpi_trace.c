@@ -276,6 +276,10 @@ START_TEST(what_is_left_behind)
          "a request was never completed (MPI_Wait and the like): made by MPI_Irecv(source=1, tag=30) at %s on "
          "rank 0",
          place("left", "REQUEST"));
+    says(objects,
+         "the request of a send was freed before the send had ended (MPI_Wait tells when it has): made by "
+         "MPI_Isend(dest=1, tag=32) at %s on rank 0",
+         place("left", "GIVEN_AWAY"));
     says(messages, "rank 1 sent it to rank 0 by MPI_Send(dest=0, tag=31) at %s", place("left", "MESSAGE"));
     free(objects);
     free(messages);

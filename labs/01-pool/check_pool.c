@@ -110,6 +110,7 @@ struct workers {
     size_t count;
     size_t together; /* release tasks when so many are held */
     size_t largest;  /* most tasks ever held at the same time */
+    int created;     /* processes that there were when pool_create had returned */
     int64_t victim;  /* the worker whose element is this ... */
     bool killed;     /* ... was killed, by us; or the parent was */
     bool spins;      /* the parent used a processor although it had nothing to do */
@@ -251,6 +252,8 @@ static bool gather(struct witness *w, size_t index)
     struct event *e = &w->events[index];
     if (e->kind != 'b') {
         s->main = e->pid;
+        if (e->value == POINT_CREATED)
+            proc_children(e->pid, &s->created, &(int){0});
         return true;
     }
     worker_number(s, e->pid);
@@ -312,6 +315,10 @@ static void expect_workers(const struct run *r, const struct witness *w, struct 
     for (size_t i = 0; i < s->count; i++)
         if (s->pid[i] == s->main)
             fail_test(CAUSE_METHOD, r, "a task ran in the parent, not in a worker.");
+    if (s->created == 0)
+        fail_test(CAUSE_METHOD, r,
+                  "when pool_create had returned there was no worker yet. It forks them all, before there is any work: "
+                  "forked by pool_map, they would have a copy of the elements, and each map would pay for them again.");
     if (s->count != expected)
         fail_test(CAUSE_METHOD, r, "the tasks ran in %zu different process%s; expected %zu workers, each forked once.",
                   s->count, s->count == 1 ? "" : "es", expected);
@@ -421,9 +428,20 @@ START_TEST(free_worker_goes_on)
 }
 END_TEST
 
+/* Holds tasks until `together` of them are held, the first time only. */
+static bool gather_once(struct witness *w, size_t index)
+{
+    struct workers *s = w->state;
+    bool go = gather(w, index);
+    if (s->largest >= s->together)
+        s->together = 0;
+    return go;
+}
+
 START_TEST(chunks_stay_together)
 {
-    struct witness w = {0};
+    struct workers s = {.together = 3};
+    struct witness w = {.on_event = gather_once, .on_quiet = stop_gathering, .quiet_seconds = 1, .state = &s};
     struct launch how = {.seconds = SECONDS, .witness = &w};
     struct run r;
     pid_t ran_by[10] = {0};
@@ -439,6 +457,11 @@ START_TEST(chunks_stay_together)
             fail_test(CAUSE_METHOD, &r,
                       "chunk = 4: elements %d and %d belong to one chunk, but were not run by the same worker.",
                       i - i % 4, i);
+    if (s.largest < 3)
+        fail_test(CAUSE_METHOD, &r,
+                  "10 elements in chunks of 4 are three chunks (4, 4 and 2), and there are 3 workers; only %zu of them "
+                  "were at work at the same time. Is the last chunk longer than 4?",
+                  s.largest);
     expect_results_of_workers(&r, &w, NULL, 10);
     run_free(&r);
     witness_free(&w);
@@ -659,14 +682,16 @@ static bool take_census(struct witness *w, size_t index)
     return true;
 }
 
-/* One run, with one more variable in the environment, or NULL. */
-static void expect_nothing_left(const char *setting)
+/* One run, with one more variable in the environment, or NULL; the task of element `failing` fails, or none if NULL. */
+static void expect_nothing_left(const char *setting, const char *failing)
 {
+    const char *early = failing ? " One task had failed: what pool_map holds is to be given back then, too." : "";
     struct census c = {0};
     struct witness w = {.on_event = take_census, .state = &c};
     struct launch how = {.seconds = SECONDS, .witness = &w, .env = (const char *const[]){setting, NULL}};
     struct run r;
-    run_program(&r, &how, ARGS("-2", "-m", "2", "in.npy", "out.npy"));
+    run_program(&r, &how,
+                ARGS("-2", "-m", "2", "-f", failing ? failing : "-1", "-s", "status.npy", "in.npy", "out.npy"));
     expect_success(&r);
     if (!c.seen[POINT_BEFORE] || !c.seen[POINT_CREATED] || !c.seen[POINT_DESTROYED])
         fail_test(CAUSE_TAMPER, &r, "main.c did not come to its end.");
@@ -685,15 +710,15 @@ static void expect_nothing_left(const char *setting)
     int left = c.descriptors[POINT_DESTROYED] - c.descriptors[POINT_BEFORE];
     if (left > 0)
         fail_test(CAUSE_LEAK, &r,
-                  "after pool_destroy %d descriptors (pipes, sockets, memory) more are open than before pool_create.",
-                  left);
+                  "after pool_destroy %d descriptors (pipes, sockets, memory) more are open than before pool_create.%s",
+                  left, early);
     if (left < 0)
         fail_test(CAUSE_HYGIENE, &r, "after pool_destroy %d descriptors that are not the pool's were closed.", -left);
     if (c.shared[POINT_DESTROYED] > c.shared[POINT_BEFORE])
         fail_test(CAUSE_LEAK, &r,
                   "after pool_destroy %zu bytes of shared memory more are mapped than before pool_create: munmap gives "
-                  "back what mmap gave.",
-                  c.shared[POINT_DESTROYED] - c.shared[POINT_BEFORE]);
+                  "back what mmap gave.%s",
+                  c.shared[POINT_DESTROYED] - c.shared[POINT_BEFORE], early);
     run_free(&r);
     witness_free(&w);
 }
@@ -703,8 +728,9 @@ START_TEST(nothing_left)
     char slowly[40];
     snprintf(slowly, sizeof slowly, "LAB_PERTURB=%" PRIu64, suite_seed() % 1000000);
     put_indices(8);
-    expect_nothing_left(NULL);
-    expect_nothing_left(slowly); /* workers take their time to end */
+    expect_nothing_left(NULL, NULL);
+    expect_nothing_left(slowly, NULL); /* workers take their time to end */
+    expect_nothing_left(NULL, "5");
 }
 END_TEST
 

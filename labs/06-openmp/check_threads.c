@@ -280,6 +280,8 @@ static const char *likely_product(const struct wrong *w)
     if (isnan(before) && isnan(w->came))
         return "y held NaN before the call, and still does there: y[i] is added to without being set to 0 first, or "
                "was never computed.";
+    if (w->item->cols == 0 && isnan(w->came))
+        return "Without columns each row is a sum of nothing, 0, and neither A nor x may be read: there is nothing.";
     if (untouched && w->wrong_count == w->item->rows)
         return "That is what stood in y before the call: no row was computed at all, or all went into another array "
                "(an "
@@ -821,11 +823,13 @@ static int unusual_size(void)
 static void expect_team_work(const struct run *r, const struct touches *t, const char *call, const char *loop, int size)
 {
     if (t->threads == 1)
-        fail_test(CAUSE_METHOD, r,
-                  "%s, team of %d: one thread alone did all the work. The loop over the %s is to be shared by a "
-                  "team: a parallel region, and inside it either omp for or a block for each thread. (Of a taskloop "
-                  "with more than 64 tasks a thread gcc lets one thread do all: give it a larger grainsize.)",
-                  call, size, loop);
+        fail_test(
+            CAUSE_METHOD, r,
+            "%s, team of %d: one thread alone did all the work. The loop over the %s is to be shared by a "
+            "team: a parallel region, and inside it either omp for or a block for each thread. Whether a team is worth "
+            "it depends on the number of elements, not of rows or columns. (Of a taskloop "
+            "with more than 64 tasks a thread gcc lets one thread do all: give it a larger grainsize.)",
+            call, size, loop);
     if (t->same)
         fail_test(CAUSE_METHOD, r,
                   "%s, team of %d: two threads read the same number, at index %lld: each of them does all the "
@@ -900,7 +904,8 @@ static bool team_works(const struct touches *t, int size)
     return t->threads == (size_t)size && t->most == (size_t)size && !t->same;
 }
 
-/* A call that is just large enough for a team to be a must; t learns who works. */
+/* A call that is just large enough for a team to be a must; t learns who works. It is judged if it is the
+   last, and in any case if one thread did it alone. */
 static void watch_team(struct touches *t, const char *verb, int size, size_t rows, size_t cols, bool last)
 {
     struct rng rng = rng_seeded(suite_seed());
@@ -912,7 +917,7 @@ static void watch_team(struct touches *t, const char *verb, int size, size_t row
     else
         add_sum(&c, &rng, cols);
     run_closed(&r, t, 1, verb, size, &c);
-    if (last) {
+    if (last || t->threads == 1) {
         char *call = rows > 0 ? text_format("matvec_omp, A is %zu x %zu", rows, cols)
                               : text_format("sum_omp of %zu numbers", cols);
         expect_team_work(&r, t, call, rows > 0 ? "rows" : "numbers", size);

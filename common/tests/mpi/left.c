@@ -1,4 +1,4 @@
-/* Ends well, but leaves a datatype, an operation, a request and a message. Case 1 leaves nothing. */
+/* Ends well, but leaves a datatype, an operation, two requests and a message. Case 1 leaves nothing. */
 #include <mpi.h>
 
 #include "mpi_trace.h"
@@ -25,6 +25,12 @@ int main(int argc, char **argv)
     // NOLINTNEXTLINE(clang-analyzer-optin.mpi.MPI-Checker): the request is left open on purpose
     if (rank == 1)
         MPI_Send(&mine, 1, MPI_INT, 0, 31, MPI_COMM_WORLD); /* MESSAGE */
+    if (rank == 0) {
+        MPI_Isend(&mine, 1, MPI_INT, 1, 32, MPI_COMM_WORLD, &request); /* GIVEN_AWAY */
+        MPI_Request_free(&request);
+    } else {
+        MPI_Recv(&theirs, 1, MPI_INT, 0, 32, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
+    }
     mpi_trace_mark(1);
     MPI_Type_contiguous(3, MPI_INT, &pair);
     MPI_Type_commit(&pair);
