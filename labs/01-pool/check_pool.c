@@ -691,7 +691,8 @@ static void expect_nothing_left(const char *setting, const char *failing)
     struct launch how = {.seconds = SECONDS, .witness = &w, .env = (const char *const[]){setting, NULL}};
     struct run r;
     run_program(&r, &how,
-                ARGS("-2", "-m", "2", "-f", failing ? failing : "-1", "-s", "status.npy", "in.npy", "out.npy"));
+                failing ? ARGS("-2", "-m", "2", "-f", failing, "-s", "status.npy", "in.npy", "out.npy")
+                        : ARGS("-2", "-m", "2", "in.npy", "out.npy"));
     expect_success(&r);
     if (!c.seen[POINT_BEFORE] || !c.seen[POINT_CREATED] || !c.seen[POINT_DESTROYED])
         fail_test(CAUSE_TAMPER, &r, "main.c did not come to its end.");
