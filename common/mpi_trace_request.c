@@ -334,28 +334,28 @@ int MPI_Startall(int count, MPI_Request requests[])
     return trace_end(call, PMPI_Startall(count, requests));
 }
 
-/* MPI allows it, but nobody learns any more when the array may be used again: the request of a send
-   that was not waited for stays in the table, where no handle finds it, as one that was never completed.
-   Not that of a receive, which may be freed after MPI_Cancel. */
-static bool give_away(uint64_t handle, const MPI_Request *variable)
+/* MPI allows to free what is not finished, but nobody learns any more when the array may be used again: the
+   request of a send that was not waited for stays in the table, where no handle finds it, as one that was
+   never completed. Not that of a receive, which may be freed after MPI_Cancel. */
+static void freed(uint64_t handle, const MPI_Request *variable)
 {
     trace_lock();
     struct mpi_trace_object *object = trace_object_find(OBJECT_REQUEST, handle, variable);
-    bool open = object && object->active && object->made.to.used && !object->made.from.used;
-    if (open) {
+    if (object && object->active && object->made.to.used && !object->made.from.used) {
         object->given_away = 1;
         object->active = 0;
         object->handle = object->variable = 0;
+    } else if (object) {
+        object->kind = OBJECT_NONE;
     }
     trace_unlock();
-    return open;
 }
 
 int MPI_Request_free(MPI_Request *request)
 {
     struct mpi_trace_call *call = trace_begin(CALL_Request_free, MPI_COMM_NULL, SITE);
-    if (call && !give_away(key(*request), request))
-        trace_object_remove(OBJECT_REQUEST, key(*request), request);
+    if (call)
+        freed(key(*request), request);
     return trace_end(call, PMPI_Request_free(request));
 }
 

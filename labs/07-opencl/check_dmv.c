@@ -21,7 +21,9 @@
 
 /* The first build of a kernel takes more than a second, on a busy machine several. */
 enum { SECONDS = 40, NO_DEVICE = 77, GUARD = 16, LOG_GUARD = 64, UNTOUCHED = 0xaa }; /* as in main.c */
-enum { WIDTH = 101, WIDE = 4099, KERNEL_LIMIT = 1 << 20, HOLD = 200 /* ms */ };
+/* NARROW is two columns and not one: PoCL 3.1 compiles a loop from get_local_id(0) to a constant 1, in steps of
+   the group's size, wrongly, and right kernels fail. */
+enum { WIDTH = 101, NARROW = 2, WIDE = 4099, KERNEL_LIMIT = 1 << 20, HOLD = 200 /* ms */ };
 
 /* Two compute units are enough for any test, and a grader runs many. PoCL 4 has another name for it. */
 #define SETTINGS                                                                                                       \
@@ -425,10 +427,6 @@ START_TEST(product)
 END_TEST
 
 /* Neighbours differ in width, so that each has a dmv of its own. */
-/* Two columns and not one: PoCL 3.1 compiles a loop from get_local_id(0) to a constant 1, in steps of the
-   group's size, wrongly, and right kernels fail. */
-enum { NARROW = 2 };
-
 START_TEST(odd_shapes)
 {
     struct product p[] = {put_product(0, 0, 1, WIDTH), put_product(1, 0, 1, NARROW), put_product(2, 0, 257, WIDTH),
