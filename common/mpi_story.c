@@ -323,7 +323,32 @@ void say_call(FILE *out, struct mpi_story *story, const struct mpi_trace_call *c
     say_comm(out, c);
 }
 
+static void say_part(FILE *out, struct mpi_story *story, int rank, const struct mpi_trace_call *c)
+{
+    fprintf(out, "rank %d gave %" PRId64 " element%s (%" PRId64 " bytes) to ", rank, c->count, c->count == 1 ? "" : "s",
+            c->bytes);
+    fputs(c->flags & MPI_TRACE_OWN_OP ? "an operation of its own in " : "", out);
+    say_call(out, story, c);
+}
+
+void say_unlike(FILE *out, struct mpi_story *story, int rank, const struct mpi_trace_call *call, int other,
+                const struct mpi_trace_call *theirs)
+{
+    say_part(out, story, rank, call);
+    fputs(" where ", out);
+    say_part(out, story, other, theirs);
+    fputs(": every rank has to give as many elements of the same datatype, for the same operation", out);
+}
+
 /* ---- small questions ---- */
+
+bool unlike(const struct mpi_trace_call *call, const struct mpi_trace_call *theirs)
+{
+    bool own = call->flags & MPI_TRACE_OWN_OP, their_own = theirs->flags & MPI_TRACE_OWN_OP;
+    return call->function == theirs->function && call->root == theirs->root &&
+           in_set(call->function, MPI_CALLS(CALL_Reduce, CALL_Ireduce, CALL_Allreduce, CALL_Iallreduce)) &&
+           (call->bytes != theirs->bytes || own != their_own);
+}
 
 bool mark_matches(int asked, int mark)
 {

@@ -79,7 +79,8 @@ bool mpi_story_own_reduction(struct mpi_story *story, int mark, int size);
    requests, windows. */
 char *mpi_story_objects(struct mpi_story *story, int mark);
 
-/* Collective calls in the case mark that do not fit each other: another one on another rank, or another root. */
+/* Collective calls in the case mark that do not fit each other: another one on another rank, another root, or other
+   elements in a reduction. */
 char *mpi_story_mismatch(struct mpi_story *story, int mark);
 
 /* Memory that a message used while another one was still using it, in a way that is not allowed: an array received into

@@ -507,6 +507,21 @@ static void say_deadlock(FILE *out, const struct graph *g, const bool *all_stuck
         explain_cycle(out, g, stuck);
 }
 
+/* Ranks that wait in parts of one reduction that do not fit: what such a call does is anybody's guess. */
+static void explain_unlike(FILE *out, const struct graph *g)
+{
+    for (int i = 0; i < g->story->ranks; i++)
+        for (int k = 0; k < g->rank[i].count; k++)
+            for (int other = 0; other < g->story->ranks && g->rank[i].need[k].kind == NEED_COLLECTIVE; other++) {
+                const struct mpi_trace_call *call = g->rank[i].need[k].call, *theirs = partner(g, other, call);
+                if (other == i || !theirs || !unlike(call, theirs))
+                    continue;
+                fputc('\n', out);
+                say_unlike(out, g->story, i, call, other, theirs);
+                return;
+            }
+}
+
 static void say_busy(FILE *out, const struct graph *g)
 {
     bool waits[MPI_TRACE_MAX_RANKS] = {0}, any = false, first = true;
@@ -524,6 +539,7 @@ static void say_busy(FILE *out, const struct graph *g)
         fputs(first ? "" : "; ", out);
         say_waits(out, g, waits);
     }
+    explain_unlike(out, g);
 }
 
 enum mpi_verdict mpi_story_hang(struct mpi_story *story, char **words)

@@ -204,14 +204,22 @@ char *mpi_story_collective(struct mpi_story *story, int mark, int size, const in
     return finish(out, &words);
 }
 
+/* A part of a collective call of the student's, also one that failed: it may have failed because the parts do not fit. */
+static bool is_part(const struct mpi_trace_call *call, int mark)
+{
+    struct mpi_trace_call done = *call;
+    done.flags &= ~MPI_TRACE_FAILED;
+    return call->sequence > 0 && is_call(&done, mark) && !is_wait(call->function);
+}
+
 /* The collective of the same number on the same communicator, by another rank; NULL: it made none. */
 static const struct mpi_trace_call *same_number(const struct mpi_story *story, int rank,
                                                 const struct mpi_trace_call *call)
 {
     const struct mpi_story_rank *r = &story->rank[rank];
     for (size_t i = 0; i < r->count; i++)
-        if (r->calls[i].sequence == call->sequence && r->calls[i].comm == call->comm &&
-            is_call(&r->calls[i], call->mark) && !is_wait(r->calls[i].function))
+        if (is_part(&r->calls[i], call->mark) && r->calls[i].sequence == call->sequence &&
+            r->calls[i].comm == call->comm)
             return &r->calls[i];
     return NULL;
 }
@@ -224,10 +232,12 @@ char *mpi_story_mismatch(struct mpi_story *story, int mark)
     for (int r = 0; r < story->ranks && ftell(out) <= 0; r++)
         for (size_t i = 0; i < story->rank[r].count && ftell(out) <= 0; i++) {
             const struct mpi_trace_call *call = &story->rank[r].calls[i];
-            if (call->sequence == 0 || !is_call(call, mark) || is_wait(call->function))
+            if (!is_part(call, mark))
                 continue;
             for (int other = r + 1; other < story->ranks && ftell(out) <= 0; other++) {
                 const struct mpi_trace_call *theirs = same_number(story, other, call);
+                if (theirs && unlike(call, theirs))
+                    say_unlike(out, story, r, call, other, theirs);
                 if (!theirs || (theirs->function == call->function && theirs->root == call->root))
                     continue;
                 fprintf(out, "rank %d made ", r);

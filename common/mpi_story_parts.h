@@ -44,6 +44,11 @@ void say_call(FILE *out, struct mpi_story *story,
 void say_ranks(FILE *out, const bool *in, int ranks); /* "rank 0", "ranks 0, 1 and 3" */
 const char *tag_text(int tag, char buffer[32]);       /* "11" or "MPI_ANY_TAG" */
 
+/* Do two parts of one reduction not fit each other: elements of other sizes, or the operation of one rank only is its
+   own? say_unlike says so; theirs is of rank other. */
+bool unlike(const struct mpi_trace_call *call, const struct mpi_trace_call *theirs);
+void say_unlike(FILE *out, struct mpi_story *story, int rank, const struct mpi_trace_call *call, int other,
+                const struct mpi_trace_call *theirs);
 bool same_collective(const struct mpi_trace_call *a, const struct mpi_trace_call *b); /* are they parts of one? */
 bool mark_matches(int asked, int mark);
 bool is_wait(int function);

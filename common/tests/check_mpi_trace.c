@@ -223,6 +223,23 @@ START_TEST(different_collectives)
 }
 END_TEST
 
+START_TEST(a_reduction_of_unlike_parts)
+{
+    struct mpi_story *story = play("unlike", 3, "", true);
+    char *mismatch = mpi_story_mismatch(story, 0), *words;
+    says(mismatch,
+         "rank 0 gave 1 element (8 bytes) to MPI_Allreduce at %s on a communicator of 2 ranks where rank 1 gave 2 "
+         "elements (16 bytes) to MPI_Allreduce",
+         place("unlike", "TWO"));
+    ck_assert_int_eq(mpi_story_hang(story, &words), MPI_STORY_BUSY);
+    says(words, "rank 2 is computing");
+    says(words, "rank 0 gave 1 element (8 bytes) to MPI_Allreduce at %s where rank 1 gave 2", place("unlike", "ALL"));
+    free(mismatch);
+    free(words);
+    mpi_story_free(story);
+}
+END_TEST
+
 START_TEST(a_wrong_tag_names_both)
 {
     char *words = deadlock_of("wrong_tag", 2, "");
@@ -500,6 +517,7 @@ static Suite *mpi_trace_suite(void)
         both_send_first_buffered,
         a_rank_skips_the_barrier,
         different_collectives,
+        a_reduction_of_unlike_parts,
         a_wrong_tag_names_both,
         an_open_request_of_several,
         asking_for_ever,
