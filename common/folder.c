@@ -43,14 +43,19 @@ static struct {
 } sum;
 
 /* What cannot be looked into (a folder that its maker closed, or one that is too deep) may
-   hold any amount, and counts as too much. A file that is just gone counts nothing. */
+   hold any amount, and counts as too much. A file that is just gone counts nothing, and one
+   that was gone for a moment, because its maker put a new one in its place, what it has now. */
 static int add_entry(const char *path, const struct stat *info, int type, struct FTW *level)
 {
     struct stat again;
-    bool gone = type == FTW_NS && lstat(path, &again) != 0 && errno == ENOENT;
-    if (gone)
-        return 0;
-    if (type == FTW_NS || type == FTW_DNR || level->level > MAX_DEPTH)
+    bool seen = type != FTW_NS && type != FTW_DNR;
+    if (type == FTW_NS) {
+        seen = lstat(path, &again) == 0;
+        if (!seen && errno == ENOENT)
+            return 0;
+        info = &again;
+    }
+    if (!seen || level->level > MAX_DEPTH)
         sum.bytes = sum.limit + 1;
     else
         sum.bytes += (size_t)info->st_blocks * 512;
