@@ -207,9 +207,8 @@ char *mpi_story_collective(struct mpi_story *story, int mark, int size, const in
 /* A part of a collective call of the student's, also one that failed: it may have failed because the parts do not fit. */
 static bool is_part(const struct mpi_trace_call *call, int mark)
 {
-    struct mpi_trace_call done = *call;
-    done.flags &= ~MPI_TRACE_FAILED;
-    return call->sequence > 0 && is_call(&done, mark) && !is_wait(call->function);
+    return call->sequence > 0 && !is_wait(call->function) && mark_matches(mark, call->mark) &&
+           !(call->flags & (MPI_TRACE_COMPLETED | MPI_TRACE_POLL));
 }
 
 /* The collective of the same number on the same communicator, by another rank; NULL: it made none. */
