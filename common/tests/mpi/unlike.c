@@ -16,7 +16,7 @@ int main(int argc, char **argv)
     if (rank < 2)
         MPI_Allreduce(mine, all, 1 + rank, MPI_DOUBLE, MPI_SUM, two); /* TWO */
     mpi_trace_mark(1);
-    for (volatile int i = 0; rank == 2; i = !i)
+    for (volatile int away = rank == 2; away;)
         ;
     MPI_Allreduce(mine, all, 1 + rank, MPI_DOUBLE, MPI_SUM, MPI_COMM_WORLD); /* ALL */
     MPI_Finalize();
