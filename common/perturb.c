@@ -2,7 +2,9 @@
    part loses its rest, which no kernel would do to a correct program. */
 #include "perturb.h"
 
+#include <errno.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <time.h>
@@ -154,8 +156,20 @@ int perturb_poll(struct pollfd *fds, nfds_t count, int timeout)
     return poll(fds, count, timeout);
 }
 
+/* Is this the call that LAB_FORK_FAIL wants to fail? */
+static bool fork_fails(void)
+{
+    static long forks; /* of this process; a child counts its own */
+    const char *failing = getenv("LAB_FORK_FAIL");
+    return failing && forks++ == strtol(failing, NULL, 10);
+}
+
 pid_t perturb_fork(void)
 {
+    if (fork_fails()) {
+        errno = EAGAIN;
+        return -1;
+    }
     delay();
     uint64_t seed = rng_next(&state.rng); /* another one for each child */
     pid_t pid = fork();
@@ -165,6 +179,15 @@ pid_t perturb_fork(void)
         state.child = true;
     }
     return pid;
+}
+
+int perturb_kill(pid_t pid, int signal)
+{
+    if (pid == -1 && getenv("LAB_FORK_FAIL")) {
+        errno = EPERM;
+        return -1;
+    }
+    return kill(pid, signal);
 }
 
 static void linger(void)

@@ -7,7 +7,11 @@
    then every process draws, from the seed and its place in the order of forks, how
    long each call waits (0 to 2 ms) and how many bytes of a stream it moves at most;
    one process in four is slower than the others by far; and a forked process
-   takes 20 ms to end. */
+   takes 20 ms to end.
+
+   LAB_FORK_FAIL=<n>: the n-th fork of each process (counted from 0) fails with EAGAIN, as it
+   does where a user has too many processes. Whoever then takes the -1 for a pid and kills it
+   would kill all processes of the user: that signal is not sent. */
 #ifndef PERTURB_H
 #define PERTURB_H
 
@@ -26,6 +30,7 @@ ssize_t perturb_recvmsg(int fd, struct msghdr *message, int flags);
 ssize_t perturb_sendmsg(int fd, const struct msghdr *message, int flags);
 int perturb_poll(struct pollfd *fds, nfds_t count, int timeout);
 pid_t perturb_fork(void);
+int perturb_kill(pid_t pid, int signal);
 _Noreturn void perturb_exit(int status);
 _Noreturn void perturb__exit(int status);
 

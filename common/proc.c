@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 #include <dirent.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -139,6 +140,24 @@ size_t proc_mapped_shared(pid_t pid)
             bytes += to - from;
     fclose(maps);
     return bytes;
+}
+
+size_t proc_named_shared(pid_t pid)
+{
+    char path[64];
+    struct stat process, file;
+    snprintf(path, sizeof path, "/proc/%d", (int)pid);
+    if (stat(path, &process) != 0)
+        return 0;
+    snprintf(path, sizeof path, "/proc/%d/root/dev/shm", (int)pid); /* in a sandbox it is another one than ours */
+    DIR *dir = opendir(path);
+    size_t n = 0;
+    for (struct dirent *entry; dir && (entry = readdir(dir));)
+        n += fstatat(dirfd(dir), entry->d_name, &file, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(file.st_mode) &&
+             file.st_uid == process.st_uid;
+    if (dir)
+        closedir(dir);
+    return n;
 }
 
 /* The state in /proc/PID/NAME, where NAME is "stat" or "task/TID/stat". */

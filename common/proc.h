@@ -34,6 +34,10 @@ int proc_descriptors(pid_t pid);
 /* Bytes that it has mapped with MAP_SHARED; 0 if unknown. */
 size_t proc_mapped_shared(pid_t pid);
 
+/* Files in the process's /dev/shm that belong to its user: memory (shm_open) and semaphores (sem_open)
+   with a name. 0 if unknown. */
+size_t proc_named_shared(pid_t pid);
+
 /* Does any of its threads run, or wait for the disk? If not, it waits for somebody or something else. */
 bool proc_runs(pid_t pid);
 

@@ -35,7 +35,7 @@ static const char usage[] =
     "  -d US  each task sleeps for US microseconds\n"
     "  -f V   the task whose element is V fails\n"
     "  -x V   the worker whose element is V is killed\n"
-    "  -v     the program and each task print a line\n"
+    "  -v     the program, each task and the end of each map print a line\n"
     "example: pool -p 4 -k 2 in.npy out.npy\n";
 
 /* Set before the pool is made, so that the workers have a copy. */
@@ -60,7 +60,7 @@ static struct {
 } * tasks;
 
 /* Points at which the suite looks at the process from outside. */
-enum { POINT_BEFORE, POINT_CREATED, POINT_DESTROYED };
+enum { POINT_BEFORE, POINT_CREATED, POINT_MAPPED, POINT_DESTROYED };
 
 /* ---- the tasks, which run in the workers ---- */
 
@@ -174,6 +174,11 @@ static int run_maps(struct pool *pools[2], const struct npy *in, const void *ele
         status[m][0] = pool_map(pools[options.two_pools ? i % 2 : 0], bytes ? reverse : square, elements, in_size, out,
                                 out_size, count, options.chunk);
         status[m][1] = status[m][0] ? errno : 0;
+        witness_tell(WITNESS_POINT, POINT_MAPPED, m);
+        if (options.verbose) {
+            printf("map %d has returned\n", m);
+            fflush(stdout);
+        }
         if (status[m][0] && !options.status)
             result = failed("pool_map");
     }
@@ -207,6 +212,7 @@ static __attribute__((noinline)) int use_pools(const struct npy *in, void *eleme
         int why = failed("pool_create");
         pool_destroy(pools[0]); /* NULL is allowed */
         pool_destroy(pools[1]);
+        witness_tell(WITNESS_POINT, POINT_DESTROYED, 0);
         return why;
     }
     witness_tell(WITNESS_POINT, POINT_CREATED, 0);

@@ -89,7 +89,7 @@ struct pool *pool_create(int processes)
     for (int i = 0; i < processes; i++) {
         int s[2];
         if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, s))
-            abort();
+            goto none;
         pid_t parent = getpid(), pid = fork();
         if (pid == 0) {
             prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -102,12 +102,20 @@ struct pool *pool_create(int processes)
             loop(s[1]);
         }
         close(s[1]);
+        if (pid < 0) {
+            close(s[0]);
+            goto none;
+        }
         p->w[i] = (worker){pid, s[0], 0, 0};
         p->n = i + 1;
         struct epoll_event e = {.events = EPOLLIN, .data.u32 = (unsigned)i};
         epoll_ctl(p->ep, EPOLL_CTL_ADD, s[0], &e);
     }
     return p;
+none:;
+    int e = errno;
+    pool_destroy(p);
+    return errno = e, NULL;
 }
 
 static int give(worker *w, msg m, const char *in, size_t at)

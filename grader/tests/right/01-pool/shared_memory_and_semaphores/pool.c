@@ -25,7 +25,7 @@ struct mailbox {
 };
 
 struct pool {
-    int n, dead;
+    int n, made, dead;
     struct mailbox *box;
     sem_t *any; /* one post for each answer that has begun */
     pid_t pid[];
@@ -99,7 +99,15 @@ struct pool *pool_create(int processes)
                 _exit(0);
             work(&p->box[i], p->any);
         }
+        if (p->pid[i] < 0) {
+            int reason = errno;
+            p->made = i;
+            pool_destroy(p);
+            errno = reason;
+            return NULL;
+        }
     }
+    p->made = processes;
     return p;
 }
 
@@ -200,9 +208,9 @@ int pool_destroy(struct pool *p)
 {
     if (!p)
         return 0;
-    for (int i = 0; i < p->n; i++)
+    for (int i = 0; i < p->made; i++)
         kill(p->pid[i], SIGKILL);
-    for (int i = 0; i < p->n; i++)
+    for (int i = 0; i < p->made; i++)
         waitpid(p->pid[i], NULL, 0);
     munmap(p->box, (size_t)p->n * sizeof *p->box + sizeof(sem_t));
     free(p);

@@ -54,14 +54,22 @@ struct pool *pool_create(int processes)
     fflush(NULL);
     for (int i = 0; i < processes; i++) {
         int pair[2];
-        if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
-            return NULL;
-        pid_t pid = fork();
+        pid_t pid = socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) ? -2 : fork();
         if (pid == 0) {
             for (int k = 0; k < i; k++)
                 close(p->slot[k].fd);
             close(pair[0]);
             serve(pair[1], p->memory);
+        }
+        if (pid < 0) {
+            int why = errno;
+            if (pid == -1) {
+                close(pair[0]);
+                close(pair[1]);
+            }
+            pool_destroy(p);
+            errno = why;
+            return NULL;
         }
         close(pair[1]);
         p->slot[i] = (struct slot){pid, pair[0], 0};

@@ -72,6 +72,14 @@ static _Noreturn void child(int fd)
     _exit(0);
 }
 
+static struct pool *give_up(struct pool *p)
+{
+    int why = errno;
+    pool_destroy(p);
+    errno = why;
+    return NULL;
+}
+
 struct pool *pool_create(int processes)
 {
     if (processes < 1) {
@@ -86,7 +94,7 @@ struct pool *pool_create(int processes)
     for (; p->count < processes; p->count++) {
         int sv[2];
         if (socketpair(AF_UNIX, SOCK_STREAM, 0, sv) != 0)
-            break;
+            return give_up(p);
         if ((p->pid[p->count] = fork()) == 0) {
             for (int i = 0; i < p->count; i++)
                 close(p->fd[i]);
@@ -94,9 +102,21 @@ struct pool *pool_create(int processes)
             child(sv[1]);
         }
         close(sv[1]);
+        if (p->pid[p->count] < 0) {
+            close(sv[0]);
+            return give_up(p);
+        }
         p->fd[p->count] = sv[0];
     }
     return p;
+}
+
+/* A child has died: the other threads need not wait for theirs. */
+static void break_off(struct pool *p)
+{
+    p->broken = true;
+    for (int i = 0; i < p->count; i++)
+        shutdown(p->fd[i], SHUT_RDWR);
 }
 
 static void *feed(void *argument)
@@ -110,7 +130,7 @@ static void *feed(void *argument)
         int failed = 0;
         if (all(f->fd, &o, sizeof o, 1) || all(f->fd, (char *)(size_t)(j->in + first * j->in_size), n * j->in_size, 1) ||
             all(f->fd, &failed, sizeof failed, 0) || all(f->fd, j->out + first * j->out_size, n * j->out_size, 0))
-            j->pool->broken = true;
+            break_off(j->pool);
         if (failed)
             j->failed = true;
     }

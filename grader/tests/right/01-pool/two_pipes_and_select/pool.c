@@ -75,6 +75,14 @@ static void work(int in, int out)
     _exit(0);
 }
 
+static struct pool *nothing(struct pool *p)
+{
+    int number = errno;
+    pool_destroy(p);
+    errno = number;
+    return NULL;
+}
+
 struct pool *pool_create(int processes)
 {
     if (processes <= 0) {
@@ -89,8 +97,12 @@ struct pool *pool_create(int processes)
     fflush(NULL);
     for (int i = 0; i < processes; i++) {
         int a[2], b[2];
-        if (pipe2(a, O_CLOEXEC) || pipe2(b, O_CLOEXEC))
-            abort();
+        if (pipe2(a, O_CLOEXEC))
+            return nothing(p);
+        if (pipe2(b, O_CLOEXEC)) {
+            close(a[0]), close(a[1]);
+            return nothing(p);
+        }
         pid_t pid = fork();
         if (pid == 0) {
             signal(SIGPIPE, SIG_IGN);
@@ -104,6 +116,10 @@ struct pool *pool_create(int processes)
         }
         close(a[0]);
         close(b[1]);
+        if (pid < 0) {
+            close(a[1]), close(b[0]);
+            return nothing(p);
+        }
         p->child[i] = (struct child){pid, a[1], b[0], 0, 0};
         p->n++;
     }
