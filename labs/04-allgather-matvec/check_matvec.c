@@ -818,10 +818,13 @@ END_TEST
 
 START_TEST(communicators)
 {
-    /* The number of ranks divides all of these, and the first two differ in nothing else. */
-    static const struct product list[] = {{15, 3, "reversed", NULL}, {15, 3, "even", NULL}, {4, 6, "odd", NULL},
-                                          {6, 5, "even", NULL},      {8, 2, "odd", NULL},   {9, 3, "last:3", NULL},
-                                          {15, 2, "reversed", NULL}};
+    /* The number of ranks divides all of these, and the first ones differ in nothing else. */
+    static const struct product list[] = {{15, 3, "all", NULL},   {15, 3, "reversed", NULL}, {15, 3, "even", NULL},
+                                          {4, 6, "odd", NULL},    {6, 5, "even", NULL},      {8, 2, "odd", NULL},
+                                          {9, 3, "last:3", NULL}, {15, 2, "reversed", NULL}};
+    say_also(
+        "The products of this run are on different communicators, one after the other: a rank or a size that was kept\n"
+        "  from an earlier call, in a static variable, need not be true for the next.");
     CHECK(5, list);
 }
 END_TEST
@@ -984,12 +987,17 @@ static bool main_ended_it(const struct launched *l)
 }
 
 /* main.c ends the program when matvec_mpi returns an error, and says which. (Its words may be lost in mpirun.) */
-static void expect_error(const char *env, const struct product *p, const char *why)
+static void expect_error(const char *env, const char *rows, const char *code, const char *why)
 {
-    struct launched l = {.ranks = 3, .list = p, .count = 1};
+    static const struct product usual = {9, 4, "all", NULL};
+    struct launched l = {.ranks = 3, .list = &usual, .count = 1};
     struct words w = {0};
     const struct launch how = {.ranks = 3, .seconds = SECONDS, .env = (const char *const[]){env, NULL}};
-    put_product(p, 0);
+    put_product(&usual, 0);
+    if (rows) {
+        words_add(&w, "-r");
+        words_add(&w, rows);
+    }
     add_arguments(&w, &l, 0);
     l.story = run_mpi(&l.run, &how, (const char *const *)w.item);
     words_free(&w);
@@ -999,7 +1007,7 @@ static void expect_error(const char *env, const struct product *p, const char *w
         expect_end_of_ranks(&l);
     if (said)
         snprintf(line, sizeof line, "%.*s", (int)strcspn(said + 20, "\n"), said + 20);
-    bool right = l.run.report.exit_status != 0 && (!said || strstr(line, "MPI_ERR"));
+    bool right = l.run.report.exit_status != 0 && (!said || strstr(line, code));
     if (!right || strstr(line, "not an error code"))
         fail_test(CAUSE_WRONG_VALUE, &l.run, "%s, but matvec_mpi returned %s.", why, line);
     launched_free(&l);
@@ -1007,11 +1015,15 @@ static void expect_error(const char *env, const struct product *p, const char *w
 
 START_TEST(error_returned)
 {
-    static const struct product usual = {9, 4, "all", NULL};
     expect_error(
-        "LAB_MPI_FAIL=0", &usual,
+        "LAB_MPI_FAIL=0", NULL, "MPI_ERR",
         "in this run (LAB_MPI_FAIL=0) the collective calls in matvec_mpi fail: they return MPI_ERR_OTHER. Its code is "
         "to be handed on");
+    say_also(
+        "In this run matvec_mpi is told of 2147483648 rows, without columns. MPI counts in int: rows itself has to be\n"
+        "  compared with INT_MAX, on every rank and before the collective call, not this rank's part alone.");
+    expect_error(NULL, "2147483648", "MPI_ERR_COUNT",
+                 "rows = 2147483648 is more than an int of MPI can count, so that MPI_ERR_COUNT is to be returned");
 }
 END_TEST
 

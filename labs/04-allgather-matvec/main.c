@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "matvec.h"
@@ -38,6 +39,7 @@ static const char usage[] =
     "  -n N     each product is computed N times (1)\n"
     "  -u       look whether x and the block are unchanged afterwards\n"
     "  -l       look whether the heap grows from call to call\n"
+    "  -r ROWS  say that the matrix has so many rows, and no columns: more than MPI can count\n"
     "example: mpirun -n 5 matvec -c first:3 A.npy x.npy Y.npy\n";
 
 struct options {
@@ -45,6 +47,7 @@ struct options {
     double fill;
     int times;
     bool look, leaks;
+    size_t claim; /* rows that matvec_mpi is told of; 0: those that there are */
 };
 
 /* One product of the command line, as this rank sees it. */
@@ -184,12 +187,11 @@ static void *copy_of(const struct npy *array)
     return copy;
 }
 
-static void call(const struct product *p, int k)
+/* The student's function, once; an error ends all ranks. */
+static void call_matvec(const struct product *p, size_t rows, size_t cols, double *y, int k)
 {
-    for (size_t i = 0; i < p->rows; i++)
-        p->y[i] = p->how.fill;
     mpi_trace_mark(k);
-    int error = matvec_mpi(p->block.data, p->rows, p->cols, p->x.data, p->y, p->comm);
+    int error = matvec_mpi(p->block.data, rows, cols, p->x.data, y, p->comm);
     mpi_trace_mark(MPI_TRACE_OURS);
     if (error == MPI_SUCCESS)
         return;
@@ -199,6 +201,31 @@ static void call(const struct product *p, int k)
     if (MPI_Error_class(error, &class) == MPI_SUCCESS)
         MPI_Error_string(error, words, &length);
     die("matvec_mpi returned %d: %s", error, words);
+}
+
+static void call(const struct product *p, int k)
+{
+    for (size_t i = 0; i < p->rows; i++)
+        p->y[i] = p->how.fill;
+    call_matvec(p, p->rows, p->cols, p->y, k);
+}
+
+/* Far more rows than there is memory for. Whoever writes to y before he counts may do so: the same pages lie
+   behind each other until it is long enough. */
+static void call_with_too_many_rows(const struct product *p, int k)
+{
+    enum { PIECE = 64 << 20 };
+    size_t pieces = p->how.claim * sizeof(double) / PIECE + 1;
+    int memory = memfd_create("y", MFD_CLOEXEC);
+    char *y = mmap(NULL, pieces * PIECE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (memory < 0 || ftruncate(memory, PIECE) != 0 || y == MAP_FAILED)
+        die("no place for a y of %zu rows: %s", p->how.claim, strerror(errno));
+    for (size_t i = 0; i < pieces; i++)
+        if (mmap(y + i * PIECE, PIECE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, memory, 0) == MAP_FAILED)
+            die("no place for a y of %zu rows: %s", p->how.claim, strerror(errno));
+    call_matvec(p, p->how.claim, 0, (double *)(void *)y, k);
+    munmap(y, pieces * PIECE);
+    close(memory);
 }
 
 /* What malloc gave and nobody freed grows with every call. The MPI library's own
@@ -224,6 +251,10 @@ static void compute(struct product *p, int k)
 {
     if (p->comm == MPI_COMM_NULL)
         return;
+    if (p->how.claim > 0) {
+        call_with_too_many_rows(p, k);
+        return;
+    }
     double *x = p->how.look ? copy_of(&p->x) : NULL, *block = p->how.look ? copy_of(&p->block) : NULL;
     for (int i = 0; i < p->how.times; i++)
         call(p, k);
@@ -272,7 +303,7 @@ static int parse(int argc, char **argv, struct product *list)
     int count = 0;
     /* "+": options stand before the files that they are for, so stop at the first file. */
     for (int c; optind < argc;) {
-        if ((c = getopt(argc, argv, "+c:y:n:ulh")) != -1) {
+        if ((c = getopt(argc, argv, "+c:y:n:r:ulh")) != -1) {
             switch (c) {
             case 'c':
                 how.comm = optarg;
@@ -282,6 +313,9 @@ static int parse(int argc, char **argv, struct product *list)
                 break;
             case 'n':
                 how.times = atoi(optarg);
+                break;
+            case 'r':
+                how.claim = strtoull(optarg, NULL, 10);
                 break;
             case 'u':
                 how.look = true;

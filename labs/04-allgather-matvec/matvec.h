@@ -15,7 +15,8 @@ void block_range(size_t total, int parts, int index, size_t *first, size_t *coun
 
 /* y = A x, where A has `rows` rows and `cols` columns (row-major) and each rank of
    comm holds some of the rows. Collective: every rank of comm calls it, with the
-   same rows and cols (MPI 4.0, section 6.1).
+   same rows and cols (MPI 4.0, section 6.1). The parts of y travel by collective calls
+   on comm (or through a window), not by single messages.
 
    block: this rank's rows of A, count x cols doubles, where
           block_range(rows, size of comm, rank in comm, &first, &count); read only.
