@@ -342,12 +342,18 @@ void say_unlike(FILE *out, struct mpi_story *story, int rank, const struct mpi_t
 
 /* ---- small questions ---- */
 
+/* Elements without bytes, of MPI_DATATYPE_NULL: MPI says so to that rank, and nothing has come to the others. */
+static bool refused(const struct mpi_trace_call *call)
+{
+    return call->count > 0 && call->bytes <= 0;
+}
+
 bool unlike(const struct mpi_trace_call *call, const struct mpi_trace_call *theirs)
 {
     bool own = call->flags & MPI_TRACE_OWN_OP, their_own = theirs->flags & MPI_TRACE_OWN_OP;
     return call->function == theirs->function && call->root == theirs->root &&
            in_set(call->function, MPI_CALLS(CALL_Reduce, CALL_Ireduce, CALL_Allreduce, CALL_Iallreduce)) &&
-           (call->bytes != theirs->bytes || own != their_own);
+           !refused(call) && !refused(theirs) && (call->bytes != theirs->bytes || own != their_own);
 }
 
 bool mark_matches(int asked, int mark)

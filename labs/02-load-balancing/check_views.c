@@ -795,6 +795,11 @@ static void expect_odd_count(const char *view, int engines, size_t count)
 {
     struct watch s = {.rule = RULE_RECORD, .engines = engines, .count = count};
     struct run r;
+    char *also = text_format("In this run there are %zu tasks for %d engines.%s", count, engines,
+                             count == 0 ? " Count down from 0, or take 1 from it, and a size_t is the largest number "
+                                          "that there is."
+                                        : "");
+    say_also(also);
     run_watched(&r, &s, view);
     if (s.begun > count)
         fail_test(
@@ -805,6 +810,8 @@ static void expect_odd_count(const char *view, int engines, size_t count)
     expect_each_once(&r, &s, view);
     int64_t *values = put_indices(count);
     expect_squares(&r, view, values, count);
+    say_also("");
+    free(also);
     free(values);
     run_free(&r);
 }

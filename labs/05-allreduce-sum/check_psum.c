@@ -156,6 +156,10 @@ static struct outcome carry_out_in(struct plan plan, int ranks, const char *flav
     size_t shape[] = {plan.cases, (size_t)ranks};
     put_plan(&plan);
     o.story = run_mpi(&o.r, &how, ARGS("cases.npy", "data.npy", "sums.npy", "codes.npy"));
+    if (strstr(o.r.err, "MPI_ERR_OP:") || strstr(o.r.err, "MPI_ERR_TYPE:"))
+        say_also("MPI refused an operation or a datatype on some rank (see stderr). After MPI_Op_free and "
+                 "MPI_Type_free there "
+                 "is none\n  any more: whoever frees it has to make it again in the next call.");
     expect_mpi_success(&o.r, o.story);
     o.sums = expect_array(&o.r, "sums.npy", NPY_F8, 2, shape);
     o.codes = expect_array(&o.r, "codes.npy", NPY_I8, 2, shape);
@@ -326,7 +330,11 @@ static char *sum_cause(const struct outcome *o, size_t k, int rank, double sum, 
             "only, MPI_Scan the whole sum to the last.",
             only);
     if (sum == UNTOUCHED)
-        return text_format("*sum was not written on this rank.");
+        return text_format("*sum was not written on this rank.%s",
+                           c->comm == 0
+                               ? ""
+                               : " In this communicator a rank has another number than in the world: ask comm for "
+                                 "rank and size.");
     if (c->function == FUNCTION_COMPENSATED && fabs(sum - t->value) <= t->near)
         return text_format("%s", c->cause ? c->cause : "Something that rounding takes away is lost.");
     for (int i = 0; i < size && size > 1; i++) {
