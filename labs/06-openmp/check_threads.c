@@ -32,6 +32,10 @@ static void expect_good_run(const struct run *r)
         say_also(
             "Teams of up to 8 threads are tried: an array with a place for each thread needs as many places as the "
             "team has.\n  And a task must not outlive the local variables that it shares: taskwait.");
+    else if (r->report.stopped == STOP_TIME)
+        say_also(
+            "The command tells which function was called, and with which teams. A critical section inside another one, "
+            "also\n  in a function that it calls, waits for itself: all that have no name are the same one.");
     expect_end(r);
     if (r->report.exit_status == EXIT_MEMORY)
         fail_test(CAUSE_MEMORY, r, "main.c found, after the call, numbers changed that are not yours to write.%s",
@@ -247,6 +251,7 @@ struct wrong {
     double came;
     double last;   /* the result of the call before, by the same team; NaN if there was none */
     bool unstable; /* another call, with the same team, had another result */
+    bool later;    /* the first call by this team was right */
 };
 
 static bool near(double a, double b, double bound)
@@ -340,6 +345,10 @@ static const char *goes_on(const struct wrong *w)
            "static, global or threadprivate variable) is not set to 0 at the beginning.";
 }
 
+static const char lives_on[] =
+    "The first call by this team was right, and a later one with the same numbers is not: something lives on from call "
+    "to call (a static, global or threadprivate variable) that is not set again at the beginning, by each thread that "
+    "has one.";
 static const char unknown_product[] =
     "Likely causes: the sum is not set to 0 for each row, the element is not A[i * cols + j], or the threads share a "
     "variable (a sum, an index) that each should have for itself.";
@@ -376,6 +385,8 @@ static _Noreturn void report_wrong(const struct wrong *w)
     enum cause cause = w->how->late ? CAUSE_RACE : CAUSE_WRONG_VALUE;
     if ((w->unstable || !likely) && w->team > 1 && !w->how->together && !w->how->late)
         report_race(w, call);
+    if (!likely && w->later && !w->how->together && !w->how->late)
+        likely = lives_on;
     if (!likely && sum && w->team == 1)
         likely = "There is only one thread here: it is the loop itself, where it begins and ends, what it adds up, and "
                  "whether the sum begins at 0.";
@@ -407,6 +418,7 @@ static void judge_call(struct wrong *w, const double *all, size_t call, size_t r
     if (w->wrong_count == 0)
         return;
     w->came = y[w->at];
+    w->later = call > 0; /* or that one would have been reported */
     w->last = call > 0 ? all[(call - 1) * item->rows + w->at] : (double)NAN;
     for (size_t k = 0; k < repeats; k++)
         if (!near(all[k * item->rows + w->at], w->came, 2 * item->bound[w->at]))
@@ -927,18 +939,19 @@ static void watch_team(struct touches *t, const char *verb, int size, size_t row
     free_cases(&c);
 }
 
-/* A small call and a large one: afterwards OpenMP's settings have to be what they were before. */
+/* A small call and large ones, also with fewer rows than threads: afterwards OpenMP's settings have to be what they were before. */
 static void expect_settings_kept(const char *verb)
 {
     struct rng rng = rng_seeded(suite_seed());
     struct cases c = {0};
     struct run r;
     bool of_sum = strcmp(verb, "sum") == 0;
-    for (int i = 0; i < 2; i++)
+    static const size_t shapes[][2] = {{7, 5}, {509, 129}, {2, 33001}, {33001, 2}};
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
         if (of_sum)
-            add_sum(&c, &rng, i ? 65701 : 12);
+            add_sum(&c, &rng, shapes[i][0] * shapes[i][1]);
         else
-            add_product(&c, &rng, i ? 509 : 7, i ? 129 : 5);
+            add_product(&c, &rng, shapes[i][0], shapes[i][1]);
     run_cases(&r, &plain, &(struct calls){.verb = verb, .sizes = "3", .keep = true}, &c);
     expect_good_run(&r);
     run_free(&r);
