@@ -199,17 +199,30 @@ cl_command_queue trace_clCreateCommandQueue(cl_context context, cl_device_id dev
 {
     struct ocl_call call = ocl_trace_begin("clCreateCommandQueue", SITE);
     cl_int code = CL_SUCCESS;
+    if (ocl_trace_in_order())
+        properties &= ~(cl_command_queue_properties)CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE;
     cl_command_queue made = clCreateCommandQueue(context, device, properties, &code);
     ocl_trace_made(&call, "queue", made);
     end_made(&call, code, errcode_ret);
     return made;
 }
 
+enum { MAX_QUEUE_PROPERTIES = 8 }; /* OpenCL knows three */
+
 cl_command_queue trace_clCreateCommandQueueWithProperties(cl_context context, cl_device_id device,
                                                           const cl_queue_properties *properties, cl_int *errcode_ret)
 {
     struct ocl_call call = ocl_trace_begin("clCreateCommandQueueWithProperties", SITE);
     cl_int code = CL_SUCCESS;
+    cl_queue_properties copy[2 * MAX_QUEUE_PROPERTIES + 1] = {0};
+    if (properties && ocl_trace_in_order()) {
+        for (size_t i = 0; i < 2 * MAX_QUEUE_PROPERTIES && properties[i]; i += 2) {
+            bool bits = properties[i] == CL_QUEUE_PROPERTIES;
+            copy[i] = properties[i];
+            copy[i + 1] = properties[i + 1] & ~(bits ? (cl_queue_properties)CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE : 0);
+        }
+        properties = copy;
+    }
     cl_command_queue made = clCreateCommandQueueWithProperties(context, device, properties, &code);
     ocl_trace_made(&call, "queue", made);
     end_made(&call, code, errcode_ret);

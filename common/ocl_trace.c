@@ -21,7 +21,7 @@ static struct {
     pthread_once_t once;
     uint64_t load_address;
     int phase, index;
-    bool skip_kernels, exchange, hold_writes, block_writes;
+    bool skip_kernels, exchange, hold_writes, block_writes, in_order;
     float *matrix;
     size_t count; /* of its elements */
     unsigned hold;
@@ -68,6 +68,7 @@ static void start(void)
     trace.hold = hold ? (unsigned)strtoul(hold, NULL, 10) : 0;
     trace.hold_writes = take_flag("LAB_OCL_HOLD_WRITES");
     trace.block_writes = take_flag("LAB_OCL_BLOCK_WRITES");
+    trace.in_order = take_flag("LAB_OCL_IN_ORDER");
     trace.skip_kernels = take_flag("LAB_OCL_SKIP_KERNELS");
     trace.exchange = take_flag("LAB_OCL_EXCHANGE");
     trace.fail = fail ? fail : "";
@@ -131,6 +132,12 @@ bool ocl_trace_blocks_writes(void)
 {
     pthread_once(&trace.once, start);
     return trace.block_writes;
+}
+
+bool ocl_trace_in_order(void)
+{
+    pthread_once(&trace.once, start);
+    return trace.in_order;
 }
 
 bool ocl_trace_fails(const char *what)

@@ -35,6 +35,7 @@ bool ocl_trace_buffer(uint64_t number, void **handle);
 /* What is held back, and for how many milliseconds; 0: nothing is. */
 unsigned ocl_trace_hold_kernels(void), ocl_trace_hold_writes(void);
 bool ocl_trace_blocks_writes(void);     /* copies to the device block, whatever was asked for */
+bool ocl_trace_in_order(void);          /* queues keep their order, whatever was asked for */
 bool ocl_trace_fails(const char *what); /* "kernels", "buffers": in dmv_run they fail */
 
 #endif

@@ -97,11 +97,9 @@ static char *read_text(const char *path)
     char *text = NULL;
     size_t size = 0;
     /* A text has no NUL, so up to a NUL is all of it, whatever its length. */
-    if (getdelim(&text, &size, '\0', f) < 0 && ferror(f)) {
+    if (getdelim(&text, &size, '\0', f) < 0) { /* an error, or there is nothing in it */
         free(text);
-        text = NULL;
-    } else if (!text) {
-        text = strdup("");
+        text = ferror(f) ? NULL : strdup("");
     }
     fclose(f);
     return text;
