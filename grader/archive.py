@@ -42,9 +42,10 @@ JUNK = ("__MACOSX", ".DS_Store", "Thumbs.db", "desktop.ini")
 Reader = Callable[[int], bytes]
 
 
-# The kernel's clock for files ticks every few ms: two changes in one tick leave the same times. So
-# a file counts as unchanged only where its last change was longer ago than this when it was opened.
-SETTLED = 0.03
+# The kernel's clock for files ticks every few ms: two changes in one tick leave the same times. And a write
+# leaves the time of its beginning, also where its process is kept from the processor in the middle of it.
+# So a file counts as unchanged only where its last change was longer ago than this when it was opened.
+SETTLED = 0.1  # seconds
 
 
 class Refused(Exception):

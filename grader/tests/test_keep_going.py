@@ -374,7 +374,8 @@ def test_two_graders_on_one_folder_share_the_work(place: Place) -> None:
 
 @dataclass(frozen=True)
 class Editing:
-    """A thread that writes now one text, now the other, into the same file, with rests between."""
+    """A thread that writes now one text, now the other, into the same file, with rests between: short ones for a
+    second, then one that is long enough to read it."""
 
     file: Path
     texts: tuple[bytes, bytes]
@@ -383,11 +384,10 @@ class Editing:
     def run(self) -> None:
         moments = random.Random(7)
         fd = os.open(self.file, os.O_WRONLY)
-        for turn in range(1 << 30):
-            for _ in range(moments.randrange(1, 40)):
-                os.pwrite(fd, self.texts[turn % 2], 0)
-                turn += 1
-            if self.stop.wait(moments.choice((0, 0.001, 0.05, 0.1))):
+        for turn in range(1, 1 << 30):
+            for write in range(moments.randrange(1, 40)):
+                os.pwrite(fd, self.texts[(turn + write) % 2], 0)
+            if self.stop.wait(0.8 if turn % 25 == 0 else moments.choice((0, 0.001, 0.05, 0.1))):
                 break
         os.close(fd)
 
@@ -402,7 +402,7 @@ def test_a_file_that_is_rewritten_is_taken_whole_or_not_at_all(tmp_path: Path) -
     taken, refused = 0, 0
     try:
         student = intake.survey(tmp_path / "class").students[0]
-        end = time.monotonic() + 4
+        end = time.monotonic() + 5
         while time.monotonic() < end:
             into = tmp_path / f"{taken + refused}"
             submission = intake.take(
