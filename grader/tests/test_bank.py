@@ -29,7 +29,7 @@ CHOSEN = [lab for lab in LABS if not WANTED or lab.number in WANTED.split(",")]
 
 WHOLE = bool(os.environ.get("BANK_WHOLE"))  # every test on every mistake, which takes long
 IN_FULL = 1  # mistake a lab on which every test is run in any case
-MOST_RIGHTS = 2  # of a lab, unless everything or this lab was asked for
+MOST_RIGHTS = 1  # of a lab, unless everything or this lab was asked for
 
 
 def some_mistakes(lab: course.Lab) -> list[bank.Mistake]:

@@ -167,7 +167,10 @@ def usual_seconds() -> float:
     return 1.0 + 2 * (time.monotonic() - began)
 
 
-@pytest.mark.parametrize("number", range(3))
+OFTEN = [0, *(pytest.param(number, marks=pytest.mark.long) for number in range(1, 5))]
+
+
+@pytest.mark.parametrize("number", OFTEN)
 def test_killed_again_and_again_it_grades_everything_once(
     place: Place, number: int, usual_seconds: float
 ) -> None:
