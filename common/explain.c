@@ -112,6 +112,20 @@ static bool in_libgomp(const char *frame)
     return strstr(line, "/libgomp.so") && (!name || strncmp(name, " in gomp_", 9) == 0);
 }
 
+const char *explain_crash(void)
+{
+    static char words[1700];
+    struct explanation e;
+    struct run again;
+    words[0] = '\0';
+    if (!run_again(&again, "asan"))
+        return words;
+    if (explain_sanitizer(&again, &e) && e.cause == CAUSE_MEMORY)
+        snprintf(words, sizeof words, "\n  Under AddressSanitizer it shows where: %s", e.text);
+    run_free(&again);
+    return words;
+}
+
 bool only_libgomp_leaks(const struct run *r)
 {
     size_t blocks = 0;

@@ -15,6 +15,10 @@ struct explanation {
 /* A sanitizer's report in what the program wrote to stderr; false if there is none. */
 bool explain_sanitizer(const struct run *r, struct explanation *e);
 
+/* Where a run crashed: the last run once more under AddressSanitizer, and what that found, as further lines;
+   "" if it found nothing, or cannot be used. The text is valid until the next call. */
+const char *explain_crash(void);
+
 /* Is all that LeakSanitizer found memory that gcc's OpenMP runtime asked for itself? Tasks with depend
    lose some there now and then, whatever the program does. */
 bool only_libgomp_leaks(const struct run *r);

@@ -106,9 +106,11 @@ void expect_end(const struct run *r)
         fail_test(e.cause, NULL, "%s\n  command: %s", e.text, r->command);
     expect_no_hang(r);
     int number = ending_signal(r);
+    if (number == SIGXFSZ || number == SIGXCPU)
+        fail_test(CAUSE_RESOURCE, r, "the program was ended by %s.", explain_signal(number));
     if (number)
-        fail_test(number == SIGXFSZ || number == SIGXCPU ? CAUSE_RESOURCE : CAUSE_SIGNAL, r,
-                  "the program was ended by %s.", explain_signal(number));
+        fail_test(CAUSE_SIGNAL, r, "the program was ended by %s.%s", explain_signal(number),
+                  number == SIGKILL ? "" : explain_crash());
     if (r->report.exit_status == 127 && strncmp(r->err, "reaper:", 7) == 0)
         fail_test(CAUSE_ENVIRONMENT, r, "the program could not be started.");
 }

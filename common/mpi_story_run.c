@@ -149,8 +149,8 @@ static void expect_no_signal(const struct run *r)
     struct explanation e;
     if (rank < 0 || explain_sanitizer(r, &e))
         return;
-    fail_test(CAUSE_SIGNAL, NULL, "rank %d was ended by %s%s.\n  command: %s", rank, explain_signal(signal),
-              signal == SIGABRT ? heap_words(r->err) : "", r->command);
+    fail_test(CAUSE_SIGNAL, NULL, "rank %d was ended by %s%s.%s\n  command: %s", rank, explain_signal(signal),
+              signal == SIGABRT ? heap_words(r->err) : "", explain_crash(), r->command);
 }
 
 void expect_mpi_success(const struct run *r, struct mpi_story *story)

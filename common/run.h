@@ -52,6 +52,10 @@ struct run {
 void run_program(struct run *r, const struct launch *how, const char *const *args);
 void run_free(struct run *r);
 
+/* The last run of run_program once more, by the program of another flavour, with nobody listening, and four times
+   the time: to find out what a crash was. False if that flavour was not built, or if it was that one already. */
+bool run_again(struct run *r, const char *flavour);
+
 /* The words that put a command into the grader's sandbox, with the current folder as its
    working folder; none where there is no sandbox. */
 void run_sandbox_words(struct words *w);
