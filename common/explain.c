@@ -272,6 +272,11 @@ const char *explain_deadlock(const struct run *r)
         return "\n  likely cause: a lock that is set and never unset again, or a barrier that not every thread of the "
                "team\n"
                "  comes to (the end of an omp for is one, too).";
+    if (waiting_with(r, "waits for a lock") > 0)
+        return "\n  likely cause: a lock or semaphore that somebody holds and never gives back (look at every way "
+               "out), or\n"
+               "  that was not made for several processes (PTHREAD_PROCESS_SHARED, sem_init with 1); or a thread that\n"
+               "  never ends, for which another one waits.";
     if (waiting_with(r, "waits for a child") > 0 && reading > 0 && writing == 0)
         return "\n  likely cause: who waits to read sees the end only when every copy of the other end is closed, and\n"
                "  fork gives each later child a copy. Close it there, or hang up with shutdown.";

@@ -36,6 +36,11 @@ void say_also(const char *words)
     also = words;
 }
 
+bool said_also(void)
+{
+    return *also != '\0';
+}
+
 void fail_test(enum cause cause, const struct run *r, const char *format, ...)
 {
     char message[MESSAGE_LIMIT];

@@ -3,6 +3,7 @@
 #ifndef JUDGE_H
 #define JUDGE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -34,6 +35,8 @@ _Noreturn void fail_test(enum cause cause, const struct run *r, const char *form
 
 /* From now on every failure of this test also says words: what is special about its runs. */
 void say_also(const char *words);
+
+bool said_also(void); /* words that are not empty */
 
 /* The program ended by itself with the given exit status, in time, without a
    sanitizer's report, and left no process behind; anything else fails with

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "explain.h"
 #include "proc.h"
 #include "suite.h"
 
@@ -40,33 +41,67 @@ static void put_indices(size_t count)
     free(values);
 }
 
-/* out.npy must hold the squares of values, except at index ignored. */
+/* What wrong squares look like, in words. */
+static const char *squares_cause(const int64_t *result, const int64_t *expected, size_t count, size_t zeros)
+{
+    static char words[300];
+    if (zeros > 0 && zeros == count)
+        return "All results are 0. Either they never came into out, or the workers computed with what stood at `in` "
+               "when "
+               "they were\n  forked: what the parent writes later they do not see, so send the elements, not their "
+               "address.";
+    if (zeros > 0)
+        return "Where out is 0 no result has come. Was a chunk given up in the middle, though a task that fails is no "
+               "reason to?\n  Or did pool_map return although a worker was still busy? It has to wait for each one "
+               "that "
+               "it woke.";
+    for (size_t i = 0; i < count; i++)
+        for (size_t k = 0; k < count && count <= 1000 && result[i] != expected[i]; k++)
+            if (result[i] == expected[k]) {
+                snprintf(
+                    words, sizeof words,
+                    "out[%zu] is the result of in[%zu]: result i belongs at place i, whichever worker is done first.",
+                    i, k);
+                return words;
+            }
+    return "";
+}
+
+/* out.npy must hold the squares of values. */
 static void expect_squares(const struct run *r, const int64_t *values, size_t count)
 {
     struct npy out = expect_array(r, "out.npy", NPY_I8, 2, (size_t[]){count, 2});
     const int64_t(*pair)[2] = out.data;
     int64_t *expected = calloc(count + 1, sizeof *expected), *result = calloc(count + 1, sizeof *result);
-    bool zeros = count > 0, missing = false;
+    size_t zeros = 0;
     for (size_t i = 0; i < count; i++) {
         expected[i] = values[i] * values[i];
         result[i] = pair[i][1];
-        zeros = zeros && result[i] == 0;
-        missing = missing || result[i] == 0;
+        zeros += result[i] == 0;
     }
-    if (zeros)
-        say_also(
-            "All results are 0. Either they never came into out, or the workers computed with what stood at `in` when "
-            "they were\n  forked: what the parent writes later they do not see, so send the elements, not their "
-            "address.");
-    else if (missing)
-        say_also(
-            "Where out is 0 no result has come. Was a chunk given up in the middle, though a task that fails is no "
-            "reason to?\n  Or did pool_map return although a worker was still busy? It has to wait for each one that "
-            "it woke.");
+    if (!said_also())
+        say_also(squares_cause(result, expected, count, zeros));
     expect_int64s(r, "pool_map: out", result, expected, count);
     free(expected);
     free(result);
     npy_free(&out);
+}
+
+/* Of what a worker died that nobody killed, if it did. */
+static const char *death_words(void)
+{
+    static char words[1900];
+    const char *crash = explain_crash();
+    snprintf(words, sizeof words, "%s%s", *crash ? " A worker has crashed." : "", crash);
+    return words;
+}
+
+static void expect_no_death(const struct run *r)
+{
+    struct explanation e;
+    if (r->report.exit_status == 1 && strstr(r->err, strerror(ECHILD)) && !explain_sanitizer(r, &e))
+        fail_test(CAUSE_EXIT, r, "pool_map returned -1 with errno ECHILD, though nobody killed a worker.%s",
+                  death_words());
 }
 
 /* Map number m must have returned value with errno number. */
@@ -75,9 +110,10 @@ static void expect_status(const struct run *r, size_t maps, size_t m, int value,
     struct npy status = expect_array(r, "status.npy", NPY_I8, 2, (size_t[]){maps, 2});
     const int64_t(*came)[2] = status.data;
     if (came[m][0] != value || (value && came[m][1] != number))
-        fail_test(CAUSE_WRONG_VALUE, r, "map %zu: pool_map returned %lld with errno %lld (%s); expected %d%s%s.", m + 1,
-                  (long long)came[m][0], (long long)came[m][1], strerror((int)came[m][1]), value,
-                  value ? " with errno " : "", value ? strerrorname_np(number) : "");
+        fail_test(CAUSE_WRONG_VALUE, r, "map %zu: pool_map returned %lld with errno %lld (%s); expected %d%s%s.%s",
+                  m + 1, (long long)came[m][0], (long long)came[m][1], strerror((int)came[m][1]), value,
+                  value ? " with errno " : "", value ? strerrorname_np(number) : "",
+                  came[m][0] && came[m][1] == ECHILD ? death_words() : "");
     npy_free(&status);
 }
 
@@ -104,6 +140,7 @@ static void map_and_check(const struct launch *how, const char *processes, size_
     run_program(&r, how, ARGS("-p", processes, "-k", chunk, "in.npy", "out.npy"));
     if (how->witness)
         expect_one_main(&r, how->witness);
+    expect_no_death(&r);
     expect_success(&r);
     expect_squares(&r, values, count);
     run_free(&r);
@@ -216,6 +253,7 @@ static void map_bytes(const struct launch *how, size_t count, size_t size, const
     if (how == &plain && strstr(r.err, strerror(ECHILD)))
         say_also("A worker has ended. The elements are large: is there a buffer of a fixed size, or a large one on the "
                  "stack?");
+    expect_no_death(&r);
     expect_success(&r);
     expect_reversed(&r, in, shape, count,
                     " A pipe or socket takes large elements in pieces: read and write until all is there. Shared "
@@ -537,11 +575,13 @@ static void expect_each_once(const struct run *r)
     struct npy tasks = expect_array(r, "tasks.npy", NPY_I8, 1, (size_t[]){2});
     const int64_t *run = tasks.data, *given = run + 1;
     if (*run != *given)
-        fail_test(
-            CAUSE_METHOD, r,
-            "%lld tasks were given; %lld were run. Did two workers take the same chunk? Where workers take chunks "
-            "themselves, one step has to both read the counter and raise it: atomic_fetch_add.",
-            (long long)*given, (long long)*run);
+        fail_test(CAUSE_METHOD, r, "%lld tasks were given; %lld were run.%s", (long long)*given, (long long)*run,
+                  *run > *given
+                      ? " Did two workers take the same chunk? Where workers take chunks themselves, one step has "
+                        "to both read the counter and raise it: atomic_fetch_add."
+                      : " Some never were, or not before pool_map returned. Did what was left of one map, such "
+                        "as a byte that nobody received, end the next one too early? Where workers count down "
+                        "who is the last, the number has to be there before the first of them is woken.");
     npy_free(&tasks);
 }
 
@@ -608,8 +648,9 @@ START_TEST(failing_task)
     int64_t *values = put_values(20);
     char failing[24];
     snprintf(failing, sizeof failing, "%lld", (long long)values[rng_below(&(struct rng){{suite_seed(), 1, 2, 3}}, 20)]);
-    say_also(
-        "In this run one task fails, in a chunk of 3 elements: the other tasks of that chunk have to be run as well.");
+    say_also("In this run one task fails, in a chunk of 3 elements. The others are run all the same, also those of its "
+             "chunk,\n"
+             "  and their results are in out when pool_map returns.");
     run_program(&r, &plain, ARGS("-k", "3", "-m", "2", "-f", failing, "-s", "status.npy", "in.npy", "out.npy"));
     expect_success(&r);
     expect_status(&r, 2, 0, -1, EIO);
@@ -929,6 +970,22 @@ START_TEST(parent_killed)
 }
 END_TEST
 
+/* 40 tasks of 5 ms, and a signal every millisecond. */
+static void map_through_signals(void)
+{
+    struct run r;
+    int64_t *values = put_values(40);
+    say_also(
+        "In this run (main.c's option -i) the program gets a signal every millisecond, which has a handler. What waits "
+        "then,\n  such as poll, returns -1 with errno EINTR: that is nothing, call it again.");
+    run_program(&r, &plain, ARGS("-k", "1", "-d", "5000", "-i", "1000", "in.npy", "out.npy"));
+    expect_no_death(&r);
+    expect_success(&r);
+    expect_squares(&r, values, 40);
+    run_free(&r);
+    free(values);
+}
+
 /* Reads and writes that are late and move fewer bytes than asked, workers that are slow: all within POSIX. */
 START_TEST(any_schedule)
 {
@@ -943,6 +1000,7 @@ START_TEST(any_schedule)
         if (i < 2) /* more than a pipe takes whole */
             map_bytes(&how, 9, 9000, "2");
     }
+    map_through_signals();
 }
 END_TEST
 

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "clock.h"
@@ -35,6 +36,7 @@ static const char usage[] =
     "  -d US  each task sleeps for US microseconds\n"
     "  -f V   the task whose element is V fails\n"
     "  -x V   the worker whose element is V is killed\n"
+    "  -i US  while it maps, the program gets a signal every US microseconds\n"
     "  -v     the program, each task and the end of each map print a line\n"
     "example: pool -p 4 -k 2 in.npy out.npy\n";
 
@@ -43,7 +45,7 @@ static struct {
     int processes, maps;
     size_t chunk;
     bool two_pools, verbose;
-    unsigned delay, time;
+    unsigned delay, time, interrupt;
     int64_t failing, killing;
     const char *status, *runs, *counts;
     size_t bytes; /* of one element, when elements are bytes */
@@ -145,6 +147,20 @@ static int demo(void)
     return EXIT_SUCCESS;
 }
 
+static void do_nothing(int signal)
+{
+    (void)signal;
+}
+
+/* A SIGALRM every so many microseconds, 0: none. It has a handler, and system calls that wait return EINTR. */
+static void send_signals(unsigned microseconds)
+{
+    struct sigaction action = {.sa_handler = do_nothing};
+    sigaction(SIGALRM, &action, NULL);
+    struct timeval pause = {.tv_usec = (suseconds_t)microseconds};
+    setitimer(ITIMER_REAL, &(struct itimerval){.it_interval = pause, .it_value = pause}, NULL);
+}
+
 /* Elements of map number i: the next number of -n, or with -t 1000, 2000, 4000, ...; no more than there are. */
 static size_t next_count(const char **list, int i, size_t all)
 {
@@ -170,10 +186,14 @@ static int run_maps(struct pool *pools[2], const struct npy *in, const void *ele
         int m = i < options.maps ? i : options.maps - 1;
         size_t count = next_count(&counts, i, in->shape[0]);
         tasks->given += (int64_t)count;
+        if (options.interrupt)
+            send_signals(options.interrupt);
         errno = 0;
         status[m][0] = pool_map(pools[options.two_pools ? i % 2 : 0], bytes ? reverse : square, elements, in_size, out,
                                 out_size, count, options.chunk);
         status[m][1] = status[m][0] ? errno : 0;
+        if (options.interrupt)
+            send_signals(0);
         witness_tell(WITNESS_POINT, POINT_MAPPED, m);
         if (options.verbose) {
             printf("map %d has returned\n", m);
@@ -255,7 +275,7 @@ static int map_file(const char *in_path, const char *out_path)
 
 int main(int argc, char **argv)
 {
-    for (int c; (c = getopt(argc, argv, "p:k:m:2n:t:s:r:d:f:x:vh")) != -1;) {
+    for (int c; (c = getopt(argc, argv, "p:k:m:2n:t:s:r:d:f:x:i:vh")) != -1;) {
         switch (c) {
         case 'p':
             options.processes = atoi(optarg);
@@ -289,6 +309,9 @@ int main(int argc, char **argv)
             break;
         case 'x':
             options.killing = strtoll(optarg, NULL, 10);
+            break;
+        case 'i':
+            options.interrupt = (unsigned)strtoul(optarg, NULL, 10) % 1000000;
             break;
         case 'v':
             options.verbose = true;

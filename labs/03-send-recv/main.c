@@ -414,6 +414,9 @@ static void do_step(struct program *p, size_t step, MPI_Comm comm)
     case HEAP:
         note_heap(p, step);
         break;
+    case REST:
+        usleep((useconds_t)s[STEP_COUNT] * 1000);
+        break;
     default:
         do_call(p, step, peer, comm);
         break;

@@ -30,6 +30,7 @@ enum deed {
     TAKE,  /* main.c receives such a message; it has to be there */
     AWAIT, /* main.c waits until some message from STEP_PEER has come, and leaves it there */
     HEAP,  /* main.c notes how many bytes of the heap are in use */
+    REST,  /* main.c does nothing for STEP_COUNT milliseconds */
     DEEDS
 };
 

@@ -17,7 +17,7 @@
 enum { SECONDS = 8, EXIT_MEMORY = 3, EXIT_SETTINGS /* as in main.c */, MAX_CASES = 12, MAX_SIZES = 8, CALLERS = 3 };
 
 #define ONE_TO_EIGHT "1,2,3,4,5,6,7,8"
-#define LARGE_TEAMS "13,35" /* more threads than somebody may think that there are */
+#define LARGE_TEAMS "12,35" /* more threads than somebody may think that there are */
 #define SETTINGS "OMP_DYNAMIC=false", "OMP_WAIT_POLICY=passive", "OPENBLAS_NUM_THREADS=1"
 static const char *const settings[] = {"OMP_NUM_THREADS=4", SETTINGS, NULL};
 static const char *const one_level[] = {"OMP_NUM_THREADS=4", "OMP_MAX_ACTIVE_LEVELS=1", SETTINGS, NULL};
