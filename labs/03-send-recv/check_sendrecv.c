@@ -748,12 +748,14 @@ END_TEST
 /* The others are older than what exchange and ring_shift send: a receive of any tag takes them. */
 static void add_calls_among_others(struct script *s)
 {
-    int comm = comm_code(COMM_FIRST, 3), world = comm_code(COMM_WORLD, 3), tag = foreign_tag();
-    for (int ring = 0; ring < 2; ring++) {
+    const int tags[] = {foreign_tag(), 11, 13}; /* a list and an array may be under way, too */
+    int comm = comm_code(COMM_FIRST, 3), world = comm_code(COMM_WORLD, 3);
+    for (int i = 0; i < 6; i++) {
+        int tag = tags[i / 2];
         next_case(s);
         size_t same = put_message(s, comm, 0, 1, 4, tag), other = put_message(s, world, 0, 1, 4, tag);
         add(s, comm, 1, AWAIT, 0, 0, 0);
-        if (ring)
+        if (i % 2)
             add_ring(s, comm, 3, 4, 1);
         else
             add_exchange(s, comm, 0, 1, 4);

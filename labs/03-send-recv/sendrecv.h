@@ -6,7 +6,8 @@
    MPI_COMM_WORLD. Every function returns MPI_SUCCESS or the code of the MPI call
    that failed (so that a rank which is not in comm gives MPI_ERR_RANK; comm has
    MPI_ERRORS_RETURN). Messages with other tags, or on other communicators, may be
-   under way at the same time: they must stay where they are. */
+   under way at the same time: they must stay where they are. So must lists and arrays
+   while exchange and ring_shift, which have tags of their own, are at work. */
 #ifndef SENDRECV_H
 #define SENDRECV_H
 

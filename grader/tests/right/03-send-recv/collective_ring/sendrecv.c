@@ -61,7 +61,7 @@ int exchange(const double *mine, double *theirs, int count, int peer, MPI_Comm c
     if (peer == MPI_PROC_NULL)
         return MPI_SUCCESS;
     memcpy(theirs, mine, (size_t)count * sizeof *theirs);
-    return MPI_Sendrecv_replace(theirs, count, MPI_DOUBLE, peer, TAG_ARRAY, peer, TAG_ARRAY, comm, MPI_STATUS_IGNORE);
+    return MPI_Sendrecv_replace(theirs, count, MPI_DOUBLE, peer, 170, peer, 170, comm, MPI_STATUS_IGNORE);
 }
 
 /* Everybody sends something to one rank and nothing to the others. */
