@@ -194,13 +194,23 @@ cl_context trace_clCreateContextFromType(const cl_context_properties *properties
     return made;
 }
 
+/* The properties of a queue, without those that let it change the order, if that is wanted. */
+static cl_command_queue_properties in_order(cl_command_queue_properties properties)
+{
+    const cl_command_queue_properties any_order = CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE;
+    if (!ocl_trace_in_order() || !(properties & any_order))
+        return properties;
+    struct ocl_call call = ocl_trace_begin(OCL_TRACE_ORDERED, NULL);
+    ocl_trace_end(&call, CL_SUCCESS, 0);
+    return properties & ~any_order;
+}
+
 cl_command_queue trace_clCreateCommandQueue(cl_context context, cl_device_id device,
                                             cl_command_queue_properties properties, cl_int *errcode_ret)
 {
     struct ocl_call call = ocl_trace_begin("clCreateCommandQueue", SITE);
     cl_int code = CL_SUCCESS;
-    if (ocl_trace_in_order())
-        properties &= ~(cl_command_queue_properties)CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE;
+    properties = in_order(properties);
     cl_command_queue made = clCreateCommandQueue(context, device, properties, &code);
     ocl_trace_made(&call, "queue", made);
     end_made(&call, code, errcode_ret);
@@ -217,9 +227,8 @@ cl_command_queue trace_clCreateCommandQueueWithProperties(cl_context context, cl
     cl_queue_properties copy[2 * MAX_QUEUE_PROPERTIES + 1] = {0};
     if (properties && ocl_trace_in_order()) {
         for (size_t i = 0; i < 2 * MAX_QUEUE_PROPERTIES && properties[i]; i += 2) {
-            bool bits = properties[i] == CL_QUEUE_PROPERTIES;
             copy[i] = properties[i];
-            copy[i + 1] = properties[i + 1] & ~(bits ? (cl_queue_properties)CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE : 0);
+            copy[i + 1] = properties[i] == CL_QUEUE_PROPERTIES ? in_order(properties[i + 1]) : properties[i + 1];
         }
         properties = copy;
     }

@@ -16,7 +16,8 @@
    does not wait for them sees nothing of them, and what they copy must not change before.
    LAB_OCL_BLOCK_WRITES=1 makes every copy to the device block: if that mends a result,
    somebody did not wait for a copy. LAB_OCL_IN_ORDER=1 makes every queue one that keeps its order: if that
-   mends a result, a command did not wait for one before it. LAB_OCL_FAIL=kernels lets every start of a kernel in dmv_run fail with
+   mends a result, a command did not wait for one before it; each queue that was to be
+   another kind is written down as a call of OCL_TRACE_ORDERED. LAB_OCL_FAIL=kernels lets every start of a kernel in dmv_run fail with
    CL_OUT_OF_RESOURCES, LAB_OCL_FAIL=buffers every buffer with CL_MEM_OBJECT_ALLOCATION_FAILURE.
    LAB_OCL_EXCHANGE=1 gives the kernels another matrix than the host has: just before a
    kernel starts, every buffer that begins with what ocl_trace_given told has these bytes
@@ -45,6 +46,7 @@ void ocl_trace_given(const float *matrix, size_t count);
 #define OCL_TRACE_OBJECTS 2000 /* objects that are kept */
 #define OCL_TRACE_NAME 40
 #define OCL_TRACE_EXCHANGE "(exchange)"
+#define OCL_TRACE_ORDERED "(in order)"
 
 struct ocl_trace_call {
     char function[OCL_TRACE_NAME]; /* "clCreateBuffer" */
