@@ -153,12 +153,31 @@ static void expect_no_signal(const struct run *r)
               signal == SIGABRT ? heap_words(r->err) : "", explain_crash(), r->command);
 }
 
+/* The student's own MPI_Abort: the caller is told of errors by what the function returns. */
+static void expect_no_abort(const struct run *r, const struct mpi_story *story)
+{
+    for (int i = 0; mpi_story_rank(story, i); i++) {
+        const struct mpi_story_rank *rank = mpi_story_rank(story, i);
+        for (size_t k = 0; k <= rank->count; k++) {
+            const struct mpi_trace_call *call = k < rank->count ? &rank->calls[k] : &rank->current;
+            if ((k < rank->count || rank->in_call) && call->function == CALL_Abort && call->mark >= 0)
+                fail_test(
+                    CAUSE_EXIT, r,
+                    "rank %d ended the whole program with MPI_Abort, in the tested function. It is the caller's to "
+                    "decide that: return the error's code.",
+                    i);
+        }
+    }
+}
+
 void expect_mpi_success(const struct run *r, struct mpi_story *story)
 {
     if (!r->flooded)
         expect_no_hang(r, story);
     if (!r->flooded && !r->lost && r->report.stopped == STOP_NONE) {
         expect_no_signal(r);
+        if (r->report.exit_status != 0)
+            expect_no_abort(r, story);
         if (r->report.exit_status != 0 && nobody_came(story))
             fail_test(CAUSE_ENVIRONMENT, r, "mpirun did not get the program's ranks through MPI_Init.");
     }

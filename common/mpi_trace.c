@@ -25,6 +25,7 @@ static struct {
     int slots; /* given out */
     bool synchronous;
     int fails; /* from this mark on; -1: never */
+    bool fails_once;
     bool hold;
     uint64_t hold_state;
     bool held_back; /* this rank is the one that is held back */
@@ -59,7 +60,10 @@ struct mpi_trace_file *trace_file(void)
 
 bool trace_fails(const struct mpi_trace_call *call)
 {
-    return call && trace.fails >= 0 && call->mark >= trace.fails;
+    bool fails = call && trace.fails >= 0 && call->mark >= trace.fails;
+    if (fails && trace.fails_once)
+        trace.fails = -1;
+    return fails;
 }
 
 bool trace_synchronous(void)
@@ -118,6 +122,7 @@ static void start(void)
     trace.synchronous = sync && strcmp(sync, "1") == 0;
     const char *fail = getenv("LAB_MPI_FAIL");
     trace.fails = fail && *fail ? atoi(fail) : -1;
+    trace.fails_once = fail && strstr(fail, ",once") != NULL;
     start_hold(rank, size);
 
     const char *folder = getenv("LAB_MPI_TRACE");
@@ -324,6 +329,8 @@ static int finish(struct mpi_trace_call *call, int code, bool answered)
     trace.file->changes++;
     trace_unlock();
     __atomic_store_n(&slot->active, 0, __ATOMIC_RELEASE);
+    if (depth == 0 && trace.held_back) /* what it computes next is late, too */
+        hold();
     return code;
 }
 

@@ -19,7 +19,7 @@
    Other environment: LAB_MPI_SYNC=1 makes every standard send synchronous, so that
    a send that works only because small messages are buffered hangs at every size.
    LAB_MPI_FAIL=<mark>: in the cases from that one on, the student's collective calls, and those that make a window, are
-   not made and return MPI_ERR_OTHER, on every rank.
+   not made and return MPI_ERR_OTHER, on every rank; LAB_MPI_FAIL=<mark>,once: only the first of them.
    LAB_MPI_HOLD=<seed> delays the student's calls by pseudo-random times and holds
    one rank back, chosen from the seed. */
 #ifndef MPI_TRACE_H

@@ -156,10 +156,8 @@ static struct outcome carry_out_in(struct plan plan, int ranks, const char *flav
     size_t shape[] = {plan.cases, (size_t)ranks};
     put_plan(&plan);
     o.story = run_mpi(&o.r, &how, ARGS("cases.npy", "data.npy", "sums.npy", "codes.npy"));
-    if (strstr(o.r.err, "MPI_ERR_OP:") || strstr(o.r.err, "MPI_ERR_TYPE:"))
-        say_also("MPI refused an operation or a datatype on some rank (see stderr). After MPI_Op_free and "
-                 "MPI_Type_free there "
-                 "is none\n  any more: whoever frees it has to make it again in the next call.");
+    if (*mpi_error_advice(o.r.err))
+        say_also(mpi_error_advice(o.r.err));
     expect_mpi_success(&o.r, o.story);
     o.sums = expect_array(&o.r, "sums.npy", NPY_F8, 2, shape);
     o.codes = expect_array(&o.r, "codes.npy", NPY_I8, 2, shape);
@@ -324,6 +322,15 @@ static char *sum_cause(const struct outcome *o, size_t k, int rank, double sum, 
     int only = only_right_rank(o, k, t);
     if (calls)
         return calls;
+    if (fabs(sum - UNTOUCHED - t->value) <= t->near)
+        return text_format("That is the sum plus what stood in *sum before the call. Assign it; and MPI_Exscan leaves "
+                           "what it has for rank 0 as it was.");
+    if (begin_of(c, size, rank) == begin_of(c, size, rank + 1) && sum == 0 && c->count > 0)
+        return text_format(
+            "This rank has no elements, and got a sum of nothing: it has to take part in the reduction of "
+            "all ranks of comm, or it does not get theirs.");
+    if (c->function == FUNCTION_COMPENSATED && fabs(sum - t->value) <= t->near)
+        return text_format("%s", c->cause ? c->cause : "Something that rounding takes away is lost.");
     if (only >= 0)
         return text_format(
             "Rank %d is the only one that has the sum: MPI_Reduce and the like give the result to one rank "
@@ -335,8 +342,6 @@ static char *sum_cause(const struct outcome *o, size_t k, int rank, double sum, 
                                ? ""
                                : " In this communicator a rank has another number than in the world: ask comm for "
                                  "rank and size.");
-    if (c->function == FUNCTION_COMPENSATED && fabs(sum - t->value) <= t->near)
-        return text_format("%s", c->cause ? c->cause : "Something that rounding takes away is lost.");
     for (int i = 0; i < size && size > 1; i++) {
         size_t begin = begin_of(c, size, i), end = begin_of(c, size, i + 1);
         double part = add_up(a + begin, end - begin);
