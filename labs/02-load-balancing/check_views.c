@@ -185,6 +185,10 @@ static const char *outcome_reason(const struct status *s, int value, int number)
         return " No engine has died. engines_any sets errno, too, to ECHILD, when no engine is busy any more: keep "
                "what "
                "engines_collect says, and set errno again before you return.";
+    if (s->error == EINVAL)
+        return " EINVAL is what engines_collect says of an engine that has no task: collect only from those that took "
+               "one, "
+               "and keep what was said first.";
     if (s->error != EIO && s->error != ECHILD)
         return " Set errno as the very last thing before you return: other calls (perror, printf, ...) may change it.";
     return "";

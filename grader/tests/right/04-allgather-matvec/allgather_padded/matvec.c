@@ -1,6 +1,7 @@
 /* Different: MPI_Allgather with blocks padded to one length; the padding is taken out afterwards. */
 #include "matvec.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,6 +30,8 @@ static void local_product(const double *a, size_t m, size_t n, const double *x, 
 
 int matvec_mpi(const double *block, size_t rows, size_t cols, const double *x, double *y, MPI_Comm comm)
 {
+    if (rows > INT_MAX)
+        return MPI_ERR_COUNT;
     int rank, size;
     MPI_Comm_rank(comm, &rank);
     MPI_Comm_size(comm, &size);

@@ -1,4 +1,5 @@
 /* Different: every rank broadcasts its part in turn. */
+#include <limits.h>
 #include "matvec.h"
 
 void block_range(size_t total, int parts, int index, size_t *first, size_t *count)
@@ -26,6 +27,8 @@ static void local_product(const double *a, size_t m, size_t n, const double *x, 
 
 int matvec_mpi(const double *block, size_t rows, size_t cols, const double *x, double *y, MPI_Comm comm)
 {
+    if (rows > INT_MAX)
+        return MPI_ERR_COUNT;
     int rank, size, error = MPI_SUCCESS;
     size_t first, count;
     MPI_Comm_rank(comm, &rank);

@@ -1,6 +1,7 @@
 /* Different: loops over columns outside and rows inside; MPI_Alltoallv hands the same part to everybody. */
 #include "matvec.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,6 +20,8 @@ void block_range(size_t total, int parts, int index, size_t *first, size_t *coun
 
 int matvec_mpi(const double *block, size_t rows, size_t cols, const double *x, double *y, MPI_Comm comm)
 {
+    if (rows > INT_MAX)
+        return MPI_ERR_COUNT;
     int rank, size;
     size_t first, count;
     MPI_Comm_rank(comm, &rank);

@@ -1,6 +1,7 @@
 /* Different: MPI_Gatherv to the last rank, which broadcasts the whole; only that rank has counts. */
 #include "matvec.h"
 
+#include <limits.h>
 #include <stdlib.h>
 
 void block_range(size_t total, int parts, int index, size_t *first, size_t *count)
@@ -28,6 +29,8 @@ static void local_product(const double *a, size_t m, size_t n, const double *x, 
 
 int matvec_mpi(const double *block, size_t rows, size_t cols, const double *x, double *y, MPI_Comm comm)
 {
+    if (rows > INT_MAX)
+        return MPI_ERR_COUNT;
     int rank, size, error = MPI_ERR_NO_MEM;
     size_t first, count;
     MPI_Comm_rank(comm, &rank);

@@ -1,6 +1,7 @@
 /* Different: two halves of the rows; while the first travels (MPI_Iallgatherv) the second is computed. */
 #include "matvec.h"
 
+#include <limits.h>
 #include <stdlib.h>
 
 void block_range(size_t total, int parts, int index, size_t *first, size_t *count)
@@ -37,6 +38,8 @@ static void half_range(size_t rows, int size, int r, int h, size_t *first, size_
 
 int matvec_mpi(const double *block, size_t rows, size_t cols, const double *x, double *y, MPI_Comm comm)
 {
+    if (rows > INT_MAX)
+        return MPI_ERR_COUNT;
     int rank, size, error = MPI_SUCCESS;
     MPI_Comm_rank(comm, &rank);
     MPI_Comm_size(comm, &size);

@@ -1,6 +1,7 @@
 /* Different: block_range by recursion over the leftovers, two threads a rank for the product, a long double sum. */
 #include "matvec.h"
 
+#include <limits.h>
 #include <pthread.h>
 #include <stdlib.h>
 
@@ -51,6 +52,8 @@ static void local_product(const double *a, size_t m, size_t n, const double *x, 
 
 int matvec_mpi(const double *block, size_t rows, size_t cols, const double *x, double *y, MPI_Comm comm)
 {
+    if (rows > INT_MAX)
+        return MPI_ERR_COUNT;
     int rank, size;
     MPI_Comm_rank(comm, &rank);
     MPI_Comm_size(comm, &size);
