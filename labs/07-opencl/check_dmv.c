@@ -930,7 +930,7 @@ static void expect_host_idle(const struct product *p)
         struct npy y = expect_array(&r, "y0.npy", NPY_F4, 2, (size_t[]){p->runs, p->rows});
         for (size_t i = 0; i < y.count; i++)
             right += row_right(p, i / p->rows, i % p->rows, ((const float *)y.data)[i]) &&
-                     fabs(((const float *)y.data)[i]) > 0.1; /* what is near 0 may be right by chance */
+                     fabsf(((const float *)y.data)[i]) > 0.1F; /* what is near 0 may be right by chance */
         if (right > 0)
             fail_test(CAUSE_METHOD, &r,
                       "with the kernels left out, %zu of %zu rows were right all the same: the host computed "
