@@ -153,21 +153,28 @@ static void expect_no_signal(const struct run *r)
               signal == SIGABRT ? heap_words(r->err) : "", explain_crash(), r->command);
 }
 
-/* The student's own MPI_Abort: the caller is told of errors by what the function returns. */
-static void expect_no_abort(const struct run *r, const struct mpi_story *story)
+int mpi_aborting_rank(const struct mpi_story *story, bool ours)
 {
     for (int i = 0; mpi_story_rank(story, i); i++) {
         const struct mpi_story_rank *rank = mpi_story_rank(story, i);
         for (size_t k = 0; k <= rank->count; k++) {
             const struct mpi_trace_call *call = k < rank->count ? &rank->calls[k] : &rank->current;
-            if ((k < rank->count || rank->in_call) && call->function == CALL_Abort && call->mark >= 0)
-                fail_test(
-                    CAUSE_EXIT, r,
-                    "rank %d ended the whole program with MPI_Abort, in the tested function. It is the caller's to "
-                    "decide that: return the error's code.",
-                    i);
+            if ((k < rank->count || rank->in_call) && call->function == CALL_Abort && (call->mark < 0) == ours)
+                return i;
         }
     }
+    return -1;
+}
+
+/* The student's own MPI_Abort: the caller is told of errors by what the function returns. */
+static void expect_no_abort(const struct run *r, const struct mpi_story *story)
+{
+    int rank = mpi_aborting_rank(story, false);
+    if (rank >= 0)
+        fail_test(CAUSE_EXIT, r,
+                  "rank %d ended the whole program with MPI_Abort, in the tested function. It is the caller's to "
+                  "decide that: return the error's code.",
+                  rank);
 }
 
 void expect_mpi_success(const struct run *r, struct mpi_story *story)

@@ -21,6 +21,9 @@ void expect_mpi_success(const struct run *r, struct mpi_story *story);
    where there were too many of them, with method. */
 void expect_written_down(const struct run *r, const struct mpi_story *story);
 
+/* The first rank that called MPI_Abort, in main.c (ours) or in the tested function; -1: none did. */
+int mpi_aborting_rank(const struct mpi_story *story, bool ours);
+
 /* What an error of MPI that is named in a program's words probably comes from; "" if there is nothing to say. */
 const char *mpi_error_advice(const char *said);
 

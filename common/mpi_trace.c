@@ -329,7 +329,7 @@ static int finish(struct mpi_trace_call *call, int code, bool answered)
     trace.file->changes++;
     trace_unlock();
     __atomic_store_n(&slot->active, 0, __ATOMIC_RELEASE);
-    if (depth == 0 && trace.held_back) /* what it computes next is late, too */
+    if (trace.held_back) /* what it computes next is late, too */
         hold();
     return code;
 }

@@ -982,19 +982,6 @@ END_TEST
 
 /* ---- errors ---- */
 
-static bool main_ended_it(const struct launched *l)
-{
-    for (int r = 0; r < l->ranks; r++) {
-        const struct mpi_story_rank *rank = mpi_story_rank(l->story, r);
-        for (size_t i = 0; i <= rank->count; i++) {
-            const struct mpi_trace_call *call = i < rank->count ? &rank->calls[i] : &rank->current;
-            if ((i < rank->count || rank->in_call) && call->function == CALL_Abort && call->mark < 0)
-                return true;
-        }
-    }
-    return false;
-}
-
 /* main.c ends the program when matvec_mpi returns an error, and says which. (Its words may be lost in mpirun.) */
 static void expect_error(const char *env, const char *rows, const char *code, const char *why)
 {
@@ -1012,7 +999,8 @@ static void expect_error(const char *env, const char *rows, const char *code, co
     words_free(&w);
     const char *said = strstr(l.run.err, "matvec_mpi returned");
     char line[200] = "MPI_SUCCESS";
-    if (l.run.report.stopped != STOP_NONE || l.run.given_up || (l.run.report.exit_status != 0 && !main_ended_it(&l)))
+    if (l.run.report.stopped != STOP_NONE || l.run.given_up ||
+        (l.run.report.exit_status != 0 && mpi_aborting_rank(l.story, true) < 0))
         expect_end_of_ranks(&l);
     if (said)
         snprintf(line, sizeof line, "%.*s", (int)strcspn(said + 20, "\n"), said + 20);

@@ -156,8 +156,9 @@ static struct outcome carry_out_in(struct plan plan, int ranks, const char *flav
     size_t shape[] = {plan.cases, (size_t)ranks};
     put_plan(&plan);
     o.story = run_mpi(&o.r, &how, ARGS("cases.npy", "data.npy", "sums.npy", "codes.npy"));
-    if (*mpi_error_advice(o.r.err))
-        say_also(mpi_error_advice(o.r.err));
+    const char *advice = mpi_error_advice(o.r.err);
+    if (*advice)
+        say_also(advice);
     expect_mpi_success(&o.r, o.story);
     o.sums = expect_array(&o.r, "sums.npy", NPY_F8, 2, shape);
     o.codes = expect_array(&o.r, "codes.npy", NPY_I8, 2, shape);

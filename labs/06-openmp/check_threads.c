@@ -416,8 +416,7 @@ static _Noreturn void report_wrong(const struct wrong *w)
         snprintf(call, sizeof call, "%s, A is %zu x %zu", function_of(w->how), w->item->rows, w->item->cols);
     enum cause cause = w->how->late ? CAUSE_RACE : CAUSE_WRONG_VALUE;
     bool rows_left_out = !sum && w->came == 0 && w->how->before == 0 && w->item->rows % (size_t)w->team == 0;
-    if ((rows_left_out || w->unstable || !likely) && (rows_left_out || w->team > 1) && !w->how->together &&
-        !w->how->late)
+    if ((rows_left_out || ((w->unstable || !likely) && w->team > 1)) && !w->how->together && !w->how->late)
         report_race(w, call);
     if (!likely && w->later && !w->how->together && !w->how->late)
         likely = lives_on;
