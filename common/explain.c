@@ -114,16 +114,62 @@ static bool in_libgomp(const char *frame)
 
 const char *explain_crash(void)
 {
+    static const char *const no_leaks[] = {"ASAN_OPTIONS=detect_leaks=0", NULL};
     static char words[1700];
     struct explanation e;
     struct run again;
     words[0] = '\0';
-    if (!run_again(&again, "asan"))
+    if (!run_again_with(&again, "asan", no_leaks))
         return words;
     if (explain_sanitizer(&again, &e) && e.cause == CAUSE_MEMORY)
         snprintf(words, sizeof words, "\n  Under AddressSanitizer it shows where: %s", e.text);
     run_free(&again);
     return words;
+}
+
+const char *explain_wrong_value(void)
+{
+    if (strcmp(run_flavour(), "asan") != 0)
+        return explain_crash();
+    return "\n  This program was built with AddressSanitizer, where fresh memory from malloc is not 0. If the same "
+           "call is\n"
+           "  right without it (other tests pass), then something is read that was never set.";
+}
+
+/* ---- leaks ---- */
+
+/* Exit status 0 in spite of leaks: mpirun would end the other ranks. */
+const char *const explain_leaks_env[] = {"ASAN_OPTIONS=detect_leaks=1", "LSAN_OPTIONS=exitcode=0", NULL};
+
+/* The first block in a report that the student's code itself asked malloc for. main.c and common/ are ours. */
+static const char *own_leak(const struct run *r)
+{
+    char words[200];
+    for (const char *p = r->err; (p = strstr(p, "leak of ")); p++) {
+        const char *frame = strstr(p, "\n    #1 "), *next = strstr(p + 1, "leak of ");
+        if (frame && (!next || frame < next) && frame_words(frame + 5, words, sizeof words) &&
+            !strstr(words, "(main.c:") && !strstr(words, "(npy.c:") && !strstr(words, "(mpi_trace"))
+            return p;
+    }
+    return NULL;
+}
+
+const char *explain_leak(void)
+{
+    static char words[400];
+    struct run again;
+    words[0] = '\0';
+    if (!run_again_with(&again, "asan", explain_leaks_env))
+        return NULL;
+    bool known = again.report.stopped == STOP_NONE && again.report.exit_status == 0;
+    const char *at = own_leak(&again);
+    if (at) {
+        snprintf(words, sizeof words,
+                 "\n  Under LeakSanitizer it shows which: a block from malloc that is never freed");
+        add_frames(at, words, sizeof words);
+    }
+    run_free(&again);
+    return known || words[0] ? words : NULL;
 }
 
 bool only_libgomp_leaks(const struct run *r)
@@ -146,7 +192,9 @@ bool explain_sanitizer(const struct run *r, struct explanation *e)
     const char *at = NULL;
     for (size_t i = 0; i < sizeof report_kinds / sizeof *report_kinds && !at; i++) {
         kind = &report_kinds[i];
-        if (kind->cause != CAUSE_LEAK || !only_libgomp_leaks(r))
+        if (kind->cause == CAUSE_LEAK && r->ranks > 0)
+            at = own_leak(r);
+        else if (kind->cause != CAUSE_LEAK || !only_libgomp_leaks(r))
             at = strstr(r->err, kind->sign);
     }
     if (!at)
@@ -262,12 +310,26 @@ static int waiting_with(const struct run *r, const char *words)
 
 const char *explain_deadlock(const struct run *r)
 {
+    static char words[400];
     int reading = waiting_with(r, "waits in re"),
         writing = waiting_with(r, "waits in write") + waiting_with(r, "waits in send");
     int polling =
         waiting_with(r, "waits in poll") + waiting_with(r, "waits in select") + waiting_with(r, "waits in epoll");
     if (r->ranks > 0)
         return "";
+    int dead = 0;
+    for (int i = 0; i < r->report.seen_count; i++)
+        if (r->report.seen[i].state == 'Z')
+            dead = r->report.seen[i].pid;
+    if (dead)
+        snprintf(
+            words, sizeof words,
+            "\n  likely cause: process %d has died, and the others still wait for something that it would have sent,\n"
+            "  raised or given back. Its death has to be noticed: by the end of file on its socket or pipe (if no\n"
+            "  other process holds a copy of that end), a pidfd, SIGCHLD, or waitpid with WNOHANG.",
+            dead);
+    if (dead)
+        return words;
     if (waiting_with(r, "waits for a lock") == 1 && reading + writing + polling == 0)
         return "\n  likely cause: a lock that is set and never unset again, or a barrier that not every thread of the "
                "team\n"

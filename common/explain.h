@@ -19,6 +19,18 @@ bool explain_sanitizer(const struct run *r, struct explanation *e);
    "" if it found nothing, or cannot be used. The text is valid until the next call. */
 const char *explain_crash(void);
 
+/* The same for a run that ended well with wrong values: memory that is used wrongly often does no more than that. If
+   that run was AddressSanitizer's already, what is special about its memory. */
+const char *explain_wrong_value(void);
+
+/* A block that the student's own code asked for and never freed: the last run once more under LeakSanitizer. Words
+   with the function and the line; "" if there is none, and NULL if that cannot be found out. Valid until the next
+   call. The libraries lose blocks of their own (MPI does), which do not count. */
+const char *explain_leak(void);
+
+/* The environment of a run of ranks under AddressSanitizer, so that leaks are told, and MPI's own do not end it. */
+extern const char *const explain_leaks_env[];
+
 /* Is all that LeakSanitizer found memory that gcc's OpenMP runtime asked for itself? Tasks with depend
    lose some there now and then, whatever the program does. */
 bool only_libgomp_leaks(const struct run *r);

@@ -19,12 +19,21 @@ static const char *const cause_names[] = {"timeout", "deadlock", "signal", "exit
                                           "race",    "memory",   "leak",   "hygiene",    "method",
                                           "slow",    "resource", "tamper", "environment"};
 
-/* The last lines of text that are not empty. */
-static const char *last_lines(const char *text)
+/* Where the part of text ends that is worth showing: what follows are leaks of the libraries themselves. */
+static const char *shown_end(const char *text)
 {
-    const char *p = text + strlen(text);
+    const char *leaks = strstr(text, "ERROR: LeakSanitizer"), *end = leaks ? leaks : text + strlen(text);
+    while (leaks && end > text && strchr("=0123456789\n", end[-1])) /* "==12==", and the rule above it */
+        end--;
+    return end;
+}
+
+/* The last lines of text that are not empty, up to end. */
+static const char *last_lines(const char *text, const char *end)
+{
+    const char *p = end;
     for (int lines = 0; p > text; p--)
-        if (p[-1] == '\n' && p[0] != '\0' && p[0] != '\n' && ++lines == LAST_LINES)
+        if (p[-1] == '\n' && p < end && p[0] != '\n' && ++lines == LAST_LINES)
             break;
     return p;
 }
@@ -49,12 +58,18 @@ void fail_test(enum cause cause, const struct run *r, const char *format, ...)
     vsnprintf(message, sizeof message, format, args);
     va_end(args);
     size_t used = strlen(message);
-    if (*also)
+    if (cause == CAUSE_WRONG_VALUE && r)
+        used += (size_t)snprintf(message + used, sizeof message - used, "%s", explain_wrong_value());
+    if (*also && used < sizeof message)
         used += (size_t)snprintf(message + used, sizeof message - used, "\n  %.600s", also);
     if (r && r->command && used < sizeof message)
         used += (size_t)snprintf(message + used, sizeof message - used, "\n  command: %.600s", r->command);
-    if (r && r->err && r->err[0] && used < sizeof message)
-        snprintf(message + used, sizeof message - used, "\n  it wrote to stderr:\n%.1200s", last_lines(r->err));
+    const char *end = r && r->err ? shown_end(r->err) : NULL;
+    if (end && end > r->err && used < sizeof message) {
+        const char *lines = last_lines(r->err, end);
+        snprintf(message + used, sizeof message - used, "\n  it wrote to stderr:\n%.*s",
+                 end - lines < 1200 ? (int)(end - lines) : 1200, lines);
+    }
     text_clean(message);
     ck_abort_msg("[%s] %s", cause_names[cause], message);
     abort(); /* not reached; tells the compiler so */

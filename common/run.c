@@ -355,25 +355,44 @@ static void remember(const struct launch *how, const char *const *args)
     copy_words(&last.args, args);
 }
 
-bool run_again(struct run *r, const char *flavour)
+/* The last run once more: the same words and ranks, and more in its environment. */
+static void run_last(struct run *r, struct launch how, const char *const *more)
+{
+    struct words env = last.env, wrap = last.wrap, args = last.args; /* taken out: the new run is the last one then */
+    last.env = last.wrap = last.args = (struct words){0};
+    words_add_all(&env, more);
+    how.ranks = last.how.ranks;
+    how.env = (const char *const *)env.item;
+    how.wrap = (const char *const *)wrap.item;
+    run_program(r, &how, (const char *const *)args.item);
+    words_free(&env);
+    words_free(&wrap);
+    words_free(&args);
+}
+
+bool run_again_with(struct run *r, const char *flavour, const char *const *env)
 {
     char *program = text_format("%s/%s/%s", setting("LAB_PROGRAMS", "."), flavour, run_program_name());
     bool there = access(program, F_OK) == 0, same = last.how.flavour && strcmp(last.how.flavour, flavour) == 0;
     free(program);
     if (!there || same || !last.args.item)
         return false;
-    struct words env = last.env, wrap = last.wrap, args = last.args; /* taken out: the new run is the last one then */
-    last.env = last.wrap = last.args = (struct words){0};
-    words_add(&env, "ASAN_OPTIONS=detect_leaks=0");
-    struct launch how = {.flavour = flavour, .ranks = last.how.ranks};
-    how.env = (const char *const *)env.item;
-    how.wrap = (const char *const *)wrap.item;
-    how.seconds = 4 * (last.how.seconds > 0 ? last.how.seconds : 10);
-    run_program(r, &how, (const char *const *)args.item);
-    words_free(&env);
-    words_free(&wrap);
-    words_free(&args);
+    double seconds = 4 * (last.how.seconds > 0 ? last.how.seconds : 10);
+    run_last(r, (struct launch){.flavour = flavour, .seconds = seconds}, env);
     return true;
+}
+
+bool run_again_heard(struct run *r, struct witness *w)
+{
+    if (!last.args.item)
+        return false;
+    run_last(r, (struct launch){.flavour = last.how.flavour, .seconds = last.how.seconds, .witness = w}, NULL);
+    return true;
+}
+
+const char *run_flavour(void)
+{
+    return last.how.flavour ? last.how.flavour : "plain";
 }
 
 void run_program(struct run *r, const struct launch *how, const char *const *args)

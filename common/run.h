@@ -52,9 +52,14 @@ struct run {
 void run_program(struct run *r, const struct launch *how, const char *const *args);
 void run_free(struct run *r);
 
-/* The last run of run_program once more, by the program of another flavour, with nobody listening, and four times
-   the time: to find out what a crash was. False if that flavour was not built, or if it was that one already. */
-bool run_again(struct run *r, const char *flavour);
+/* The last run of run_program once more, by the program of another flavour, with env in addition, nobody listening,
+   and four times the time: to find out what a crash was. False if that flavour was not built, or if it was that one
+   already. */
+bool run_again_with(struct run *r, const char *flavour, const char *const *env);
+/* The same, by the same program, with w listening: to find out who did what. False if nothing has run. */
+bool run_again_heard(struct run *r, struct witness *w);
+/* The flavour of the last run. */
+const char *run_flavour(void);
 
 /* The words that put a command into the grader's sandbox, with the current folder as its
    working folder; none where there is no sandbox. */

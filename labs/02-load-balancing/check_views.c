@@ -103,12 +103,49 @@ static int64_t *put_indices(size_t count)
     return values;
 }
 
+/* The engine that began the task of this value, by what w heard; -1 if none did. */
+static int engine_of(const struct witness *w, int64_t value)
+{
+    pid_t pid = 0;
+    for (size_t i = 0; i < w->count && pid == 0; i++)
+        if (w->events[i].kind == 'b' && w->events[i].value == value)
+            pid = w->events[i].pid;
+    for (size_t i = 0; i < w->count && pid; i++)
+        if (w->events[i].kind == 'p' && w->events[i].value == POINT_ENGINE && w->events[i].pid == pid)
+            return (int)w->events[i].extra;
+    return -1;
+}
+
+/* Nothing was stored for in[i]: the same run once more tells whether its task ran at all. */
+static void lost_words(int64_t value, size_t i, char *text, size_t size)
+{
+    struct run again;
+    struct witness w = {.quiet_seconds = 1};
+    snprintf(text, size, " It is 0, as before the call: nothing was stored there.");
+    size_t used = strlen(text);
+    if (!run_again_heard(&again, &w))
+        return;
+    int id = engine_of(&w, value);
+    if (id < 0)
+        snprintf(text + used, size - used,
+                 " The same run once more shows that no engine ran task %zu. Does a block end too early, does somebody "
+                 "get the count %% engines tasks that are left over, and does an engine whose task failed go on?",
+                 i);
+    else
+        snprintf(text + used, size - used,
+                 " The same run once more shows that engine %d did run task %zu: what it returned was not collected, "
+                 "or not before the function returned, or stored elsewhere.",
+                 id, i);
+    run_free(&again);
+    witness_free(&w);
+}
+
 /* What a wrong out[i] looks like. */
 static void wrong_square(const int64_t *values, size_t count, size_t i, int64_t came, char *text, size_t size)
 {
     text[0] = '\0';
     if (came == 0)
-        snprintf(text, size, " It is 0, as before the call: nothing was stored there.");
+        lost_words(values[i], i, text, size);
     for (size_t k = 0; k < count && came != 0; k++)
         if (k != i && values[k] * values[k] == came) {
             snprintf(text, size, " It is the result of in[%zu].", k);
@@ -130,7 +167,7 @@ static void expect_squares_but(const struct run *r, const char *view, const int6
             wrong++;
         }
     if (wrong > 0) {
-        char reason[80];
+        char reason[400];
         wrong_square(values, count, first, pair[first][1], reason, sizeof reason);
         fail_test(CAUSE_WRONG_VALUE, r, "%s: out[%zu] is %lld, expected %lld; %zu of %zu are wrong.%s",
                   function_of(view), first, (long long)pair[first][1], (long long)values[first] * values[first], wrong,
