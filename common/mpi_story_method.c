@@ -344,9 +344,17 @@ static void say_clash(FILE *out, struct mpi_story *story, int rank, const struct
     struct mpi_trace_call other = {.function = call->clash, .site = call->clash_site, .of = -1, .root = -1};
     fprintf(out, "rank %d: ", rank);
     say_call(out, story, call);
+    if (call->flags & MPI_TRACE_BEYOND) {
+        fprintf(
+            out,
+            " is told of room for %llu bytes, but the memory there ends before: a longer message would be written past "
+            "the end. What it is given is a number of elements, and for those that fit",
+            (unsigned long long)call->length);
+        return;
+    }
     if (call->flags & MPI_TRACE_COMPLETED) {
-        fputs(" only begins, and memory that it was given was freed before MPI_Wait (or the like) had completed its "
-              "request. Free it after that",
+        fputs(" only begins, and memory that it was given was changed or freed before MPI_Wait (or the like) had "
+              "completed its request. Until then it belongs to MPI",
               out);
         return;
     }
@@ -373,7 +381,7 @@ char *mpi_story_clash(struct mpi_story *story, int mark)
     for (int r = 0; r < story->ranks && ftell(out) <= 0; r++)
         for (size_t i = 0; i < story->rank[r].count; i++) {
             const struct mpi_trace_call *call = &story->rank[r].calls[i];
-            if (mark_matches(mark, call->mark) && (call->flags & MPI_TRACE_CLASH)) {
+            if (mark_matches(mark, call->mark) && (call->flags & (MPI_TRACE_CLASH | MPI_TRACE_BEYOND))) {
                 say_clash(out, story, r, call);
                 break;
             }

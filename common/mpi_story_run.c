@@ -136,8 +136,8 @@ static void expect_no_hang(const struct run *r, struct mpi_story *story)
     char *words = NULL, *left = mpi_story_objects(story, MPI_STORY_ALL);
     bool deadlock = mpi_story_hang(story, &words) == MPI_STORY_DEADLOCK;
     if (!deadlock && (*heap_words(r->err) || strstr(r->err, "Process received signal")))
-        fail_test(CAUSE_TIMEOUT, r, "a rank damaged its memory, and then nothing went on%s.%s%s", heap_words(r->err),
-                  left ? "\n" : "", left ? left : "");
+        fail_test(CAUSE_TIMEOUT, r, "a rank damaged its memory, and then nothing went on%s.%s%s%s", heap_words(r->err),
+                  left ? "\n" : "", left ? left : "", explain_crash());
     if (deadlock)
         fail_test(CAUSE_DEADLOCK, r, "%s%s", words, leave_chart(story));
     fail_test(CAUSE_TIMEOUT, r, "after %g s: %s%s", r->limit, words, leave_chart(story));

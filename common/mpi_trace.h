@@ -100,6 +100,7 @@ enum mpi_trace_flag {
     MPI_TRACE_BLOCKING = 16, /* it can wait for another rank */
     MPI_TRACE_OWN_OP = 32,   /* a reduction by an operation that the program made (MPI_Op_create) */
     MPI_TRACE_CLASH = 64,    /* its buffer overlaps with one that is in use: see clash */
+    MPI_TRACE_BEYOND = 128,  /* it was told of more room than there is (known under AddressSanitizer only) */
 };
 
 struct mpi_trace_call {
@@ -143,6 +144,7 @@ struct mpi_trace_object {
     int32_t persistent;         /* made by MPI_Send_init and the like */
     int32_t active;             /* a request that has been started */
     int32_t given_away;         /* a send's request that was freed before the send had ended */
+    uint64_t content;           /* of a send's request: a hash of the first bytes that are sent */
     uint64_t handle, variable;  /* to find it again; of no meaning to others */
     struct mpi_trace_call made; /* the call that made it */
 };

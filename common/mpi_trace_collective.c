@@ -6,6 +6,11 @@
 
 static bool at_root(const struct mpi_trace_call *call, int root);
 
+static bool in_place(const void *buffer)
+{
+    return buffer == MPI_IN_PLACE;
+}
+
 #define UNWRAP(...) __VA_ARGS__
 
 /* perform makes the call; note writes down what is particular to it. */
@@ -40,7 +45,10 @@ static bool at_root(const struct mpi_trace_call *call, int root);
 /* The same where the ranks' elements are combined by op; perform: mpi_trace_order.c has its own way of some. */
 #define REDUCTION(name, iname, perform, root, count, type, parameters, arguments)                                      \
     BLOCKING(name, perform, NOTE_REDUCTION(root, count, type), root, count, type, parameters, arguments)               \
-    NONBLOCKING(iname, NOTE_REDUCTION(root, count, type), root, count, type, parameters, arguments)
+    NONBLOCKING(                                                                                                       \
+        iname,                                                                                                         \
+        (NOTE_REDUCTION(root, count, type), in_place(in) ? (void)0 : trace_sends(call, in, (int)(count), type)), root, \
+        count, type, parameters, arguments)
 #define NOTE_REDUCTION(root, count, type)                                                                              \
     (trace_operation(call, op),                                                                                        \
      at_root(call, root) ? trace_arrays(call, in, count, type, out, 0, count, type) : (void)0)
@@ -76,11 +84,6 @@ static void parts(struct mpi_trace_call *call, int root, const void *in, int in_
         trace_arrays(call, in, in_count, in_type, out, places[r], (int64_t)places[r] + counts[r], out_type);
     if (info && call->function >= CALL_Ibarrier)
         trace_keeps(call, counts, info->peers);
-}
-
-static bool in_place(const void *buffer)
-{
-    return buffer == MPI_IN_PLACE;
 }
 
 COLLECTIVE(Barrier, Ibarrier, -1, 0, MPI_BYTE, (MPI_Comm comm), (comm))

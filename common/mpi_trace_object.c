@@ -1,6 +1,9 @@
 /* mpi_trace_object.c: what the student makes and has to give back: datatypes,
    operations, communicators, windows (requests come from the other files); and
    one-sided communication. */
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include "mpi_trace_record.h"
 
 void trace_object_add(enum mpi_trace_kind kind, const struct mpi_trace_call *made, uint64_t handle,
@@ -19,6 +22,7 @@ void trace_object_add(enum mpi_trace_kind kind, const struct mpi_trace_call *mad
                                           .active = !persistent,
                                           .handle = handle,
                                           .variable = (uint64_t)(uintptr_t)variable,
+                                          .content = kind == OBJECT_REQUEST ? trace_content(made) : 0,
                                           .made = *made};
     } else {
         file->objects_lost++;
@@ -94,6 +98,28 @@ static uint64_t dense_size(MPI_Datatype type)
     return (uint64_t)size;
 }
 
+#ifdef __SANITIZE_ADDRESS__
+void *__asan_region_is_poisoned(void *begin,
+                                size_t size); // NOLINT(bugprone-reserved-identifier): AddressSanitizer's name
+#endif
+
+/* Is part of a call's memory not the program's: freed, or beyond the end of its block? */
+static bool is_poisoned(const struct mpi_trace_call *call)
+{
+#ifdef __SANITIZE_ADDRESS__
+    // NOLINTNEXTLINE(performance-no-int-to-ptr): it was a pointer of this process
+    return call->length > 0 && __asan_region_is_poisoned((void *)(uintptr_t)call->buffer, call->length) != NULL;
+#else
+    (void)call;
+    return false;
+#endif
+}
+
+bool trace_was_freed(const struct mpi_trace_call *call)
+{
+    return is_poisoned(call);
+}
+
 static void set_buffer(struct mpi_trace_call *call, const struct mpi_trace_peer *peer, const void *buffer, int count,
                        MPI_Datatype type, bool writes)
 {
@@ -106,6 +132,8 @@ static void set_buffer(struct mpi_trace_call *call, const struct mpi_trace_peer 
     call->writes = writes;
     if (overlap(before, before_length, call->buffer, call->length))
         note_clash(call, call);
+    if (writes && is_poisoned(call))
+        call->flags |= MPI_TRACE_BEYOND;
     if (call->function < CALL_Send_init || call->function > CALL_Recv_init)
         trace_clash(call);
 }
@@ -130,20 +158,27 @@ void trace_keeps(struct mpi_trace_call *call, const int *counts, int number)
     call->length = (uint64_t)number * sizeof *counts;
 }
 
-#ifdef __SANITIZE_ADDRESS__
-void *__asan_region_is_poisoned(void *begin,
-                                size_t size); // NOLINT(bugprone-reserved-identifier): AddressSanitizer's name
-#endif
-
-bool trace_was_freed(const struct mpi_trace_call *call)
+/* Freed memory may be unmapped: mincore tells, and reads nothing. */
+static bool is_mapped(uint64_t address, uint64_t length)
 {
-#ifdef __SANITIZE_ADDRESS__
+    uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), begin = address / page * page;
+    unsigned char seen[3];
     // NOLINTNEXTLINE(performance-no-int-to-ptr): it was a pointer of this process
-    return call->length > 0 && __asan_region_is_poisoned((void *)(uintptr_t)call->buffer, call->length) != NULL;
-#else
-    (void)call;
-    return false;
-#endif
+    return mincore((void *)(uintptr_t)begin, address + length - begin, seen) == 0;
+}
+
+/* FNV-1a, over the first bytes only: what is changed or freed shows there. */
+__attribute__((no_sanitize_address)) uint64_t trace_content(const struct mpi_trace_call *call)
+{
+    enum { BYTES = 64 };
+    uint64_t length = call->length < BYTES ? call->length : BYTES, hash = 14695981039346656037u;
+    if (length == 0 || call->writes || !is_mapped(call->buffer, length))
+        return 0;
+    // NOLINTNEXTLINE(performance-no-int-to-ptr): as above
+    const volatile unsigned char *byte = (const volatile unsigned char *)(uintptr_t)call->buffer;
+    for (uint64_t i = 0; i < length; i++)
+        hash = (hash ^ byte[i]) * 1099511628211u;
+    return hash;
 }
 
 void trace_sends(struct mpi_trace_call *call, const void *buffer, int count, MPI_Datatype type)

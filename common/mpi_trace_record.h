@@ -31,10 +31,13 @@ void trace_clash(struct mpi_trace_call *call); /* looks whether the buffer of ca
 void trace_arrays(struct mpi_trace_call *call, const void *in, int64_t in_count, MPI_Datatype in_type, const void *out,
                   int64_t out_first, int64_t out_end, MPI_Datatype out_type);
 void trace_keeps(struct mpi_trace_call *call, const int *counts, int number); /* until its request is completed */
-bool trace_was_freed(const struct mpi_trace_call *call); /* the memory of call; known under AddressSanitizer only */
-bool trace_fails(const struct mpi_trace_call *call);     /* LAB_MPI_FAIL: shall it fail, without being made? */
-void trace_sent(struct mpi_trace_call *call);            /* the message of trace_to is on its way */
-void trace_blocks(struct mpi_trace_call *call);          /* the call can wait for another rank */
+/* The memory of a call that has begun only: is it free by now (known under AddressSanitizer only)? What is in it that
+   may not change, as a number; 0: nothing, or it is no longer there. */
+bool trace_was_freed(const struct mpi_trace_call *call);
+uint64_t trace_content(const struct mpi_trace_call *call);
+bool trace_fails(const struct mpi_trace_call *call); /* LAB_MPI_FAIL: shall it fail, without being made? */
+void trace_sent(struct mpi_trace_call *call);        /* the message of trace_to is on its way */
+void trace_blocks(struct mpi_trace_call *call);      /* the call can wait for another rank */
 void trace_got(struct mpi_trace_call *call, int code, const MPI_Status *status);
 /* A collective: its number on the communicator, its root (-1: none), what this rank gives. */
 void trace_collective(struct mpi_trace_call *call, MPI_Comm comm, int root, int64_t count, MPI_Datatype type);

@@ -92,6 +92,7 @@ static void finished(uint64_t handle, const MPI_Request *variable, int code, con
         return;
     }
     struct mpi_trace_call record = object->made;
+    bool touched = trace_was_freed(&record) || (object->content && object->content != trace_content(&record));
     object->waiting = 0;
     object->active = 0;
     if (!object->persistent)
@@ -103,7 +104,7 @@ static void finished(uint64_t handle, const MPI_Request *variable, int code, con
         PMPI_Test_cancelled(status, &cancelled);
     record.flags = MPI_TRACE_COMPLETED;
     record.end = trace_now();
-    if (trace_was_freed(&record)) {
+    if (touched) {
         record.flags |= MPI_TRACE_CLASH;
         record.clash = record.function;
         record.clash_site = record.site;
@@ -307,8 +308,10 @@ static void started(MPI_Request *request, struct mpi_trace_call *record)
     }
     trace_unlock();
     trace_clash(record);
-    if (object)
+    if (object) {
         object->active = 1;
+        object->content = trace_content(record);
+    }
     if (record->to.used)
         trace_sent(record);
 }

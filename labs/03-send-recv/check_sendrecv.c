@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "explain.h"
 #include "mpi_story_run.h"
 #include "script.h"
 #include "suite.h"
@@ -15,7 +16,6 @@
 enum { SECONDS = 15, NUMBERS = 4099, LARGE = 1 << 20 }; /* LARGE doubles are 8 MiB */
 
 static const char *const synchronous[] = {"LAB_MPI_SYNC=1", NULL};
-static const char *const no_leak_check[] = {"ASAN_OPTIONS=detect_leaks=0", NULL}; /* MPI itself "leaks" */
 
 /* ---- scripts ---- */
 
@@ -230,6 +230,18 @@ static double number(const struct script *s, size_t first, size_t i)
     return s->data[(first + i) % NUMBERS];
 }
 
+/* Is the rank that steps further on in the ring another one than that from which the array should come? */
+static bool turned_round(const struct outcome *o, int64_t came_from)
+{
+    const int64_t *mine = o->step->column;
+    int64_t size = 0;
+    for (size_t i = 0; i < o->script->count; i++) {
+        const int64_t *c = o->script->step[i].column;
+        size += c[STEP_DO] == RING_SHIFT && c[STEP_CASE] == mine[STEP_CASE] && c[STEP_COMM] == mine[STEP_COMM];
+    }
+    return mine[STEP_DO] == RING_SHIFT && size > 0 && (mine[STEP_RANK] + mine[STEP_PEER] - came_from) % size == 0;
+}
+
 /* Whose number is this? It came as number `at` of its array. */
 static void origin_words(const struct outcome *o, size_t at, char *text, size_t size)
 {
@@ -251,7 +263,10 @@ static void origin_words(const struct outcome *o, size_t at, char *text, size_t 
         else if (&s->step[i] == o->step)
             snprintf(text, size, " That is what rank %d itself had before the call.", (int)c[STEP_RANK]);
         else
-            snprintf(text, size, " That is what rank %d had.", (int)c[STEP_RANK]);
+            snprintf(text, size, " That is what rank %d had.%s", (int)c[STEP_RANK],
+                     turned_round(o, c[STEP_RANK]) ? " The ring was turned the other way: mind the sign of steps, and "
+                                                     "that % keeps the sign of a negative number."
+                                                   : "");
     }
 }
 
@@ -321,6 +336,10 @@ static const struct step *list_for(const struct outcome *o, size_t index)
                : NULL;
 }
 
+static const char more_messages[] =
+    " If a list is more than one message, all of them have to come from the same rank: MPI_ANY_SOURCE is for the first "
+    "one, whose status says whom the others are from.";
+
 /* recv_list with MPI_ANY_SOURCE: one of the lists that were sent, and each only once. */
 static void expect_one_of(const struct outcome *o)
 {
@@ -351,8 +370,8 @@ static void expect_one_of(const struct outcome *o)
                   "may be "
                   "the next. Receive from status.MPI_SOURCE.",
                   o->words, (long long)count, (int)near->column[STEP_RANK], (int)near->column[STEP_COUNT]);
-    fail_test(CAUSE_WRONG_VALUE, o->run, "%s: a list of %lld elements that none of the ranks sent.", o->words,
-              (long long)count);
+    fail_test(CAUSE_WRONG_VALUE, o->run, "%s: a list of %lld elements that none of the ranks sent.%s", o->words,
+              (long long)count, more_messages);
 }
 
 /* Why a list has another length than the one that was sent. */
@@ -789,6 +808,12 @@ static void note_heaps(struct script *s)
 static const enum deed failing_deeds[] = {SEND_ARRAY, RECV_ARRAY, SEND_LIST, RECV_LIST, EXCHANGE};
 enum { FAILING = sizeof failing_deeds / sizeof *failing_deeds };
 
+static const char *leak_words(void)
+{
+    const char *words = explain_leak();
+    return words ? words : "";
+}
+
 /* What a function made before the call that failed is to be freed. */
 static void expect_errors_free(void)
 {
@@ -813,9 +838,9 @@ static void expect_errors_free(void)
             fail_test(
                 CAUSE_LEAK, NULL,
                 "on rank %d the heap grows by about %.0f bytes each time that every function is called with a rank "
-                "that there is not. On the way out through an error, too, what malloc gave is to be freed.\n"
+                "that there is not. On the way out through an error, too, what malloc gave is to be freed.%s\n"
                 "  command: %s",
-                rank, each, r.command);
+                rank, each, leak_words(), r.command);
     }
     run_free(&r);
     free_script(s);
@@ -876,8 +901,8 @@ START_TEST(nothing_left)
         if (each > COUNT * sizeof(double) * 0.8)
             fail_test(CAUSE_LEAK, &r,
                       "on rank %d the heap grows by about %.0f bytes each time round, where arrays of %d bytes "
-                      "are sent: a block from malloc is never freed.",
-                      rank, each, (int)(COUNT * sizeof(double)));
+                      "are sent: a block from malloc is never freed.%s",
+                      rank, each, (int)(COUNT * sizeof(double)), leak_words());
     }
     mpi_story_free(story);
     run_free(&r);
@@ -960,9 +985,10 @@ END_TEST
 
 START_TEST(memory_clean)
 {
-    static const struct launch asan = {.flavour = "asan", .env = no_leak_check, .seconds = 2 * SECONDS};
+    static const struct launch asan = {.flavour = "asan", .env = explain_leaks_env, .seconds = 2 * SECONDS};
     struct script *s = new_script(3);
     struct run r;
+    add_everything(s, 0);
     add_everything(s, 1);
     add_everything(s, 7);
     add_everything(s, 300);

@@ -306,6 +306,13 @@ static void expect_no_mpi_error(const struct launched *l)
     free(what);
 }
 
+/* The block that is never freed, in words. */
+static const char *lost_block(void)
+{
+    const char *words = explain_leak();
+    return words ? words : "";
+}
+
 /* What main.c says before it ends the program: "rank 2: matvec_mpi changed x[3] from 1 to 0". */
 static void expect_no_complaint(const struct launched *l)
 {
@@ -326,7 +333,8 @@ static void expect_no_complaint(const struct launched *l)
         fail_test(CAUSE_LEAK, NULL, "%s.\n  command: %s", objects, l->run.command);
     free(objects);
     if (strstr(line, "bytes in the heap"))
-        fail_test(CAUSE_LEAK, NULL, "%s: memory from malloc that is never freed.\n  command: %s", line, l->run.command);
+        fail_test(CAUSE_LEAK, NULL, "%s: memory from malloc that is never freed.%s\n  command: %s", line, lost_block(),
+                  l->run.command);
     if (strstr(line, "matvec_mpi returned"))
         fail_test(CAUSE_EXIT, NULL, "%s. It should return MPI_SUCCESS.\n  command: %s", line, l->run.command);
 }
@@ -350,8 +358,9 @@ static void expect_end_of_ranks(const struct launched *l)
 
 /* ---- starting ---- */
 
-static struct launched run_products(const struct launch *how, const char *option, const struct product *list,
-                                    size_t count)
+/* The caller looks how it ended, and calls launched_free. */
+static struct launched start_products(const struct launch *how, const char *option, const struct product *list,
+                                      size_t count)
 {
     struct launched l = {.ranks = how->ranks, .option = option, .list = list, .count = count};
     struct words w = {0};
@@ -363,6 +372,13 @@ static struct launched run_products(const struct launch *how, const char *option
     }
     l.story = run_mpi(&l.run, how, (const char *const *)w.item);
     words_free(&w);
+    return l;
+}
+
+static struct launched run_products(const struct launch *how, const char *option, const struct product *list,
+                                    size_t count)
+{
+    struct launched l = start_products(how, option, list, count);
     expect_end_of_ranks(&l);
     return l;
 }
@@ -549,6 +565,16 @@ static const char *calls_words(const struct launched *l, size_t k)
         snprintf(text, sizeof text,
                  "%s was told that the elements have 4 bytes each (MPI_FLOAT? MPI_INT?); y has doubles: MPI_DOUBLE.",
                  mpi_story_name(half->function));
+        return text;
+    }
+    const struct mpi_trace_call *get = call_in(l, k, MPI_CALLS(CALL_Get)), *put = call_in(l, k, MPI_CALLS(CALL_Put));
+    if (get || put) {
+        snprintf(
+            text, sizeof text,
+            "The parts travel through a window by %s. What is fetched has to be computed before the synchronization "
+            "that comes first (MPI_Win_fence), what is put is there only after the one that follows, and y may be "
+            "written by others between the two.",
+            mpi_story_name(get ? get->function : put->function));
         return text;
     }
     const struct mpi_trace_call *scatter = call_in(l, k, MPI_CALLS(CALL_Scatter, CALL_Scatterv)),
@@ -1020,17 +1046,38 @@ START_TEST(error_returned)
                  "in this run (LAB_MPI_FAIL=0,once) the first collective call in matvec_mpi fails: it returns "
                  "MPI_ERR_OTHER. Its code is to be handed on, whatever the calls return that follow");
     say_also(
-        "In this run matvec_mpi is told of 2147483648 rows, without columns. MPI counts in int: rows itself has to be\n"
-        "  compared with INT_MAX, on every rank and before the collective call, not this rank's part alone.");
+        "In this run matvec_mpi is told of too many rows, without columns. MPI counts in int: rows itself has to be\n"
+        "  compared with INT_MAX, as a size_t, on every rank and before the collective call, not this rank's part "
+        "alone.");
     expect_error(NULL, "2147483648", "MPI_ERR_COUNT",
                  "rows = 2147483648 is more than an int of MPI can count, so that MPI_ERR_COUNT is to be returned");
+    expect_error(
+        NULL, "4294967301", "MPI_ERR_COUNT",
+        "rows = 4294967301 (of which an int would keep the last 32 bits, 5) is more than an int of MPI can count, "
+        "so that MPI_ERR_COUNT is to be returned");
 }
 END_TEST
+
+/* MPI keeps notes of its own of some objects, windows among them, which are never freed. Are such all that grew? */
+static bool only_mpi_grows(const struct run *r)
+{
+    enum { LIBRARY = 200 }; /* bytes a call */
+    const char *said = strstr(r->err, "matvec_mpi leaves "), *lost;
+    if (!said || strtoul(said + strlen("matvec_mpi leaves "), NULL, 10) > LIBRARY)
+        return false;
+    lost = explain_leak();
+    return lost && !*lost;
+}
 
 START_TEST(nothing_left)
 {
     static const struct product list[] = {{9, 5, "all", NULL}};
-    struct launched l = run_products(&(struct launch){.ranks = 3, .seconds = SECONDS}, "-l", list, 1);
+    struct launched l = start_products(&(struct launch){.ranks = 3, .seconds = SECONDS}, "-l", list, 1);
+    if (only_mpi_grows(&l.run)) {
+        launched_free(&l);
+        l = start_products(&(struct launch){.ranks = 3, .seconds = SECONDS}, NULL, list, 1);
+    }
+    expect_end_of_ranks(&l);
     expect_all(&l);
     expect_nothing_left(&l.run, l.story, MPI_STORY_ALL);
     launched_free(&l);
@@ -1038,15 +1085,14 @@ START_TEST(nothing_left)
 END_TEST
 
 /* Only the first product's values are judged: what is wrong in the others costs other
-   tests. The leaks of the MPI library itself would be reported too, so nothing_left
-   looks for leaks. */
+   tests. */
 START_TEST(memory_clean)
 {
-    static const struct product list[] = {
-        {9, 12, "all", NULL}, {17, 9, "all", NULL}, {2, 5, "all", NULL}, {0, 3, "all", NULL}, {5, 0, "all", NULL}};
-    static const char *const env[] = {"ASAN_OPTIONS=detect_leaks=0", NULL};
-    struct launched l = run_products(
-        &(struct launch){.ranks = 3, .seconds = 3 * SECONDS, .flavour = "asan", .env = env}, NULL, list, 5);
+    static const struct product list[] = {{9, 12, "all", NULL}, {17, 9, "all", NULL}, {2, 5, "all", NULL},
+                                          {0, 3, "all", NULL},  {5, 0, "all", NULL},  {3, 4, "first:1", NULL}};
+    struct launched l =
+        run_products(&(struct launch){.ranks = 3, .seconds = 3 * SECONDS, .flavour = "asan", .env = explain_leaks_env},
+                     NULL, list, 6);
     char *clash = mpi_story_clash(l.story, MPI_STORY_ALL);
     if (clash)
         fail_test(CAUSE_MEMORY, &l.run, "%s.", clash);
