@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "cases.h"
+#include "explain.h"
 #include "mpi_story_run.h"
 #include "suite.h"
 #include "words.h"
@@ -167,8 +168,7 @@ static struct outcome carry_out_in(struct plan plan, int ranks, const char *flav
 
 static struct outcome carry_out(struct plan plan, int ranks, const char *flavour)
 {
-    static const char *const no_leak_check[] = {"ASAN_OPTIONS=detect_leaks=0", NULL}; /* MPI itself "leaks" */
-    return carry_out_in(plan, ranks, flavour, flavour ? no_leak_check : NULL);
+    return carry_out_in(plan, ranks, flavour, flavour ? explain_leaks_env : NULL);
 }
 
 static void finish(struct outcome *o)
@@ -251,6 +251,18 @@ static double cut_sum(const double *a, const struct sum_case *c, int size, size_
     return sum;
 }
 
+/* What a block has from element `from` to element to - 1; of every block of the case where rank is -1. */
+static double range_sum(const double *a, const struct sum_case *c, int size, int rank, size_t from, size_t to)
+{
+    double sum = 0;
+    for (int i = 0; i < size; i++) {
+        size_t begin = begin_of(c, size, i), length = begin_of(c, size, i + 1) - begin;
+        if ((rank < 0 || i == rank) && from < length)
+            sum += add_up(a + begin + from, (to < length ? to : length) - from);
+    }
+    return sum;
+}
+
 /* The exact sum of a case, and how far off a result may be. */
 struct truth {
     struct exact sum;
@@ -267,6 +279,20 @@ static bool lacks_rest(const double *a, const struct sum_case *c, int size, size
     return rest && fabs(sum - cut_sum(a, c, size, multiple)) <= near;
 }
 
+/* Neighbouring elements of one rank, or of every rank, that make up what is missing; malloc'd, or NULL. */
+static char *missing_range(const double *a, const struct sum_case *c, int size, double missing, double near)
+{
+    for (int rank = size == 1 ? 0 : -1; rank < size; rank++)
+        for (size_t from = 0; from < c->count && c->count <= 400; from++)
+            for (size_t to = from + 1; to <= c->count; to++) {
+                double part = range_sum(a, c, size, rank, from, to);
+                if (fabs(part) > 100 * near && fabs(part - missing) <= near)
+                    return rank < 0 ? text_format("Elements %zu to %zu of every rank are missing.", from, to - 1)
+                                    : text_format("Elements %zu to %zu of rank %d are missing.", from, to - 1, rank);
+            }
+    return NULL;
+}
+
 static const struct mpi_trace_call *call_in(const struct outcome *o, size_t k, const int *functions)
 {
     for (int r = 0; r < o->ranks; r++) {
@@ -279,8 +305,23 @@ static const struct mpi_trace_call *call_in(const struct outcome *o, size_t k, c
     return NULL;
 }
 
+/* Did this rank of the case's communicator make the collective call that another one made? */
+static bool made_too(const struct outcome *o, size_t k, int rank, const struct mpi_trace_call *made)
+{
+    for (int r = 0; r < o->ranks; r++) {
+        const struct mpi_story_rank *own = mpi_story_rank(o->story, r);
+        for (size_t i = 0; i < own->count; i++) {
+            const struct mpi_trace_call *call = &own->calls[i];
+            if (call->mark == (int)k && call->function == made->function && call->comm == made->comm &&
+                call->comm_rank == rank)
+                return true;
+        }
+    }
+    return false;
+}
+
 /* What is wrong with the MPI calls of case k, where that shows in the calls themselves; malloc'd, or NULL. */
-static char *calls_cause(const struct outcome *o, size_t k)
+static char *calls_cause(const struct outcome *o, size_t k, int rank)
 {
     char *words = mpi_story_mismatch(o->story, (int)k), *left = mpi_story_objects(o->story, (int)k);
     if (!words && left && strstr(left, "request was never"))
@@ -290,6 +331,13 @@ static char *calls_cause(const struct outcome *o, size_t k)
                                 *bcast = call_in(o, k, MPI_CALLS(CALL_Bcast, CALL_Ibcast)),
                                 *all = call_in(o, k, MPI_CALLS(CALL_Allreduce, CALL_Iallreduce));
     const struct mpi_trace_call *sends = all ? all : reduce;
+    if (!words)
+        words = mpi_story_clash(o->story, (int)k);
+    if (!words && bcast && !made_too(o, k, rank, bcast))
+        return text_format(
+            "%s is a collective call, which every rank has to make, also those that only receive; rank %d "
+            "never made it.",
+            mpi_story_name(bcast->function), rank);
     if (!words && reduce && bcast && reduce->root != bcast->root && reduce->comm == bcast->comm)
         return text_format(
             "%s brought the sum to rank %d, but MPI_Bcast gives all ranks what rank %d has: the two need "
@@ -319,7 +367,7 @@ static char *sum_cause(const struct outcome *o, size_t k, int rank, double sum, 
     const struct sum_case *c = &o->plan.list[k];
     const double *a = o->plan.data + c->first;
     int size = size_of(o, c);
-    char *calls = calls_cause(o, k);
+    char *calls = calls_cause(o, k, rank);
     int only = only_right_rank(o, k, t);
     if (calls)
         return calls;
@@ -337,6 +385,8 @@ static char *sum_cause(const struct outcome *o, size_t k, int rank, double sum, 
             "Rank %d is the only one that has the sum: MPI_Reduce and the like give the result to one rank "
             "only, MPI_Scan the whole sum to the last.",
             only);
+    if (sum == 0)
+        return text_format("Nothing was added at all: does the loop run?");
     if (sum == UNTOUCHED)
         return text_format("*sum was not written on this rank.%s",
                            c->comm == 0
@@ -361,7 +411,23 @@ static char *sum_cause(const struct outcome *o, size_t k, int rank, double sum, 
             return text_format("The last elements of each rank are missing, those beyond a multiple of %zu.", multiple);
     if (c->function == FUNCTION_PSUM && fabs(sum - t->value) <= t->near * 1e9)
         return text_format("It is nearly right: is something added up, or sent, as float?");
+    char *range = missing_range(a, c, size, t->value - sum, t->near);
+    if (range)
+        return range;
     return text_format("Is every element of every rank added once?");
+}
+
+/* Why a sum of finite elements could be infinite or NaN; malloc'd. */
+static char *infinite_cause(const struct outcome *o, const struct sum_case *c)
+{
+    int size = size_of(o, c);
+    for (int i = 0; i < size; i++)
+        if (begin_of(c, size, i) == begin_of(c, size, i + 1))
+            return text_format(
+                "Rank %d has no elements: its pointer must not be used. Is something read there although "
+                "count is 0 (local[0], say)?",
+                i);
+    return text_format("All elements are finite, and so is their sum.");
 }
 
 /* ---- judging a case ---- */
@@ -426,8 +492,7 @@ static void expect_sum(const struct outcome *o, size_t k, int ranks)
         if (isfinite(sum) && fabs(error) <= t.bound)
             continue;
         char *what = case_words(o, k);
-        char *cause = isfinite(sum) ? sum_cause(o, k, rank, sum, &t)
-                                    : text_format("All elements are finite, and so is their sum.");
+        char *cause = isfinite(sum) ? sum_cause(o, k, rank, sum, &t) : infinite_cause(o, c);
         fail_test(CAUSE_WRONG_VALUE, &o->r,
                   "%s: rank %d got %.17g; exactly it is %.17g: the error %.2g is larger than the "
                   "%.2g that rounding allows. %s",
