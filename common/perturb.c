@@ -190,6 +190,13 @@ int perturb_kill(pid_t pid, int signal)
     return kill(pid, signal);
 }
 
+pid_t perturb_getppid(void)
+{
+    const char *foster = getenv("LAB_FOSTER");
+    pid_t parent = getppid();
+    return foster && parent == 1 ? (pid_t)strtol(foster, NULL, 10) : parent;
+}
+
 static void linger(void)
 {
     struct timespec t = {.tv_nsec = 20000000};

@@ -11,7 +11,10 @@
 
    LAB_FORK_FAIL=<n>: the n-th fork of each process (counted from 0) fails with EAGAIN, as it
    does where a user has too many processes. Whoever then takes the -1 for a pid and kills it
-   would kill all processes of the user: that signal is not sent. */
+   would kill all processes of the user: that signal is not sent.
+
+   LAB_FOSTER=<pid>: where the parent is process 1, getppid says that it is this one: a process whose parent has died
+   goes to a service manager or a container's own first process, which need not be number 1. */
 #ifndef PERTURB_H
 #define PERTURB_H
 
@@ -31,6 +34,7 @@ ssize_t perturb_sendmsg(int fd, const struct msghdr *message, int flags);
 int perturb_poll(struct pollfd *fds, nfds_t count, int timeout);
 pid_t perturb_fork(void);
 int perturb_kill(pid_t pid, int signal);
+pid_t perturb_getppid(void);
 _Noreturn void perturb_exit(int status);
 _Noreturn void perturb__exit(int status);
 

@@ -951,9 +951,12 @@ START_TEST(parent_killed)
 {
     struct workers s = {0};
     struct witness w = {.on_event = kill_parent, .quiet_seconds = 1, .state = &s};
-    struct launch how = {.seconds = SECONDS, .witness = &w};
+    struct launch how = {.seconds = SECONDS, .witness = &w, .env = (const char *const[]){"LAB_FOSTER=99999", NULL}};
     struct run r;
     put_indices(200);
+    say_also("In this run (LAB_FOSTER) whose parent has died is given to process 99999, as it is to a service manager "
+             "or in\n"
+             "  a container: getppid is no longer the parent's pid then, but not always 1.");
     run_program(&r, &how, ARGS("-k", "1", "-d", "50000", "in.npy", "out.npy"));
     if (r.report.signal != SIGKILL || !s.killed)
         fail_test(CAUSE_METHOD, &r,
