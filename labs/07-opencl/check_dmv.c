@@ -150,6 +150,10 @@ static void expect_no_crash(const struct run *r)
                   "not got?%s",
                   signal_word(r), failure);
     free(failure);
+    if (!said_also())
+        say_also(
+            "No OpenCL call had failed. What a kernel writes beyond the end of a buffer damages the program's memory,\n"
+            "  too: the test kernel_clean names the kernel's line.");
 }
 
 static void expect_done(const struct run *r)
