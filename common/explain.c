@@ -9,6 +9,8 @@
 #include <sys/syscall.h>
 
 #include "explain_race.h"
+#include "source_line.h"
+#include "words.h"
 
 /* ---- sanitizers ---- */
 
@@ -138,6 +140,18 @@ const char *explain_wrong_value(void)
 
 /* ---- leaks ---- */
 
+/* main.c, and the parts of common/ that a program is linked with; what else it has is the student's. */
+static bool is_ours(const char *line)
+{
+    static const char *const ours[] = {"main.c:",    "perturb.c:", "engines.c:", "witness.c:",    "npy.c:",
+                                       "npy_header", "clock.c:",   "gate.c:",    "tsan_openmp.c", "leak_check.c",
+                                       "rng.c:",     "ocl_",       "mpi_trace"};
+    for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
+        if (strncmp(line, ours[i], strlen(ours[i])) == 0)
+            return true;
+    return false;
+}
+
 /* Exit status 0 in spite of leaks: mpirun would end the other ranks. */
 const char *const explain_leaks_env[] = {"ASAN_OPTIONS=detect_leaks=1", "LSAN_OPTIONS=exitcode=0", NULL};
 
@@ -148,7 +162,7 @@ static const char *own_leak(const struct run *r)
     for (const char *p = r->err; (p = strstr(p, "leak of ")); p++) {
         const char *frame = strstr(p, "\n    #1 "), *next = strstr(p + 1, "leak of ");
         if (frame && (!next || frame < next) && frame_words(frame + 5, words, sizeof words) &&
-            !strstr(words, "(main.c:") && !strstr(words, "(npy.c:") && !strstr(words, "(mpi_trace"))
+            !is_ours(strchr(words, '(') + 1))
             return p;
     }
     return NULL;
@@ -265,6 +279,42 @@ static const struct wait_words *find_wait(const struct seen_process *p)
     return NULL;
 }
 
+/* The next line of the student's in a thread's list, from *i on, that is not `but`; "" if there is none. */
+static const char *own_line(char *const line[REAPER_SITES], int *i, const char *but)
+{
+    for (; *i < REAPER_SITES; ++*i)
+        if (line[*i] && line[*i][0] && !is_ours(line[*i]) && strcmp(line[*i], but) != 0)
+            return line[*i];
+    return "";
+}
+
+/* ", at pool.c:98 (called at pool.c:150)": where in the student's code the threads of p are, each place once. */
+static void add_places(const struct run *r, const struct seen_process *p, char *text, size_t size)
+{
+    uint64_t site[REAPER_THREADS * REAPER_SITES] = {0};
+    char *line[REAPER_THREADS * REAPER_SITES] = {0};
+    size_t count = (size_t)p->threads * REAPER_SITES;
+    if (r->ranks > 0 || p->threads < 0 || p->threads > REAPER_THREADS)
+        return;
+    for (size_t i = 0; i < count; i++)
+        site[i] = p->thread[i / REAPER_SITES].site[i % REAPER_SITES];
+    char *program = text_format("%s/%s/%s", getenv("LAB_PROGRAMS"), run_flavour(), run_program_name());
+    source_lines(program, site, count, line);
+    for (int32_t t = 0; t < p->threads; t++) {
+        int i = 0;
+        const char *own = own_line(line + t * REAPER_SITES, &i, ""),
+                   *caller = own_line(line + t * REAPER_SITES, &i, own);
+        size_t used = strlen(text);
+        if (!*own || strstr(text, own))
+            continue;
+        snprintf(text + used, size - used, "%s%s%s%s%s", used ? " and " : ", at ", own, *caller ? " (called at " : "",
+                 caller, *caller ? ")" : "");
+    }
+    for (size_t i = 0; i < count; i++)
+        free(line[i]);
+    free(program);
+}
+
 void explain_processes(const struct run *r, char *text, size_t size)
 {
     text[0] = '\0';
@@ -277,7 +327,10 @@ void explain_processes(const struct run *r, char *text, size_t size)
                             : wait            ? wait->words
                                               : "waits";
         size_t used = strlen(text);
-        snprintf(text + used, size - used, "\n  process %d (%s, child of %d): %s", p->pid, p->name, p->parent, words);
+        char places[200] = "";
+        add_places(r, p, places, sizeof places);
+        snprintf(text + used, size - used, "\n  process %d (%s, child of %d): %s%s", p->pid, p->name, p->parent, words,
+                 places);
     }
 }
 
@@ -345,9 +398,11 @@ const char *explain_deadlock(const struct run *r)
     if (writing >= 2)
         return "\n  likely cause: they write to each other, and nobody reads: take an answer before you send more.";
     if (reading >= 1 && writing == 0 && reading + polling >= 2)
-        return "\n  likely cause: all wait for something to read. Has one sent less than the other expects? Or has "
-               "one\n"
-               "  died, and somebody else still holds a copy of its end?";
+        return "\n  likely cause: all wait for something to read. Has one sent less than the other expects? Has one "
+               "gone to\n"
+               "  sleep after its wake-up had come (a counter or flag that was set too late, or reset in between)? Or "
+               "has\n"
+               "  one died, and somebody else still holds a copy of its end?";
     return "";
 }
 

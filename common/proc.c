@@ -170,6 +170,20 @@ static bool read_state(pid_t pid, const char *name, char *state)
     return close && sscanf(close + 1, " %c", state) == 1;
 }
 
+size_t proc_threads(pid_t pid, pid_t *thread, size_t most)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
+    DIR *dir = opendir(path);
+    size_t count = 0;
+    for (struct dirent *entry; dir && count < most && (entry = readdir(dir));)
+        if (isdigit((unsigned char)entry->d_name[0]))
+            thread[count++] = (pid_t)strtol(entry->d_name, NULL, 10);
+    if (dir)
+        closedir(dir);
+    return count;
+}
+
 bool proc_runs(pid_t pid)
 {
     char path[64], name[64], state;

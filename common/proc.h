@@ -22,6 +22,9 @@ struct proc *proc_list(size_t *count);
 /* Is p a descendant of ancestor, going by the parents in list? */
 bool proc_descends(const struct proc *list, size_t count, const struct proc *p, pid_t ancestor);
 
+/* Its threads, at most `most` of them, in the order in which they began. Returns how many are stored. */
+size_t proc_threads(pid_t pid, pid_t *thread, size_t most);
+
 /* The system call that pid waits in, or -1. */
 long proc_syscall(pid_t pid);
 

@@ -29,6 +29,7 @@
 #include "clock.h"
 #include "folder.h"
 #include "proc.h"
+#include "stack.h"
 #include "syscall_filter.h"
 
 struct limits {
@@ -64,6 +65,25 @@ static struct proc *descendants(size_t *count)
     return ours;
 }
 
+/* Who computes is stopped, to see where: what is remembered will be ended anyway. */
+static void stop(pid_t pid)
+{
+    struct proc p;
+    kill(pid, SIGSTOP);
+    for (int i = 0; i < 20 && proc_read(pid, &p) && p.state != 'T'; i++)
+        usleep(1000);
+}
+
+static void remember_threads(struct seen_process *s)
+{
+    pid_t thread[REAPER_THREADS];
+    if (s->state == 'R')
+        stop(s->pid);
+    s->threads = (int32_t)proc_threads(s->pid, thread, REAPER_THREADS);
+    for (int32_t i = 0; i < s->threads; i++)
+        stack_sites(s->pid, thread[i], s->thread[i].site, REAPER_SITES);
+}
+
 static void remember(struct reaper_report *report, const struct proc *list, size_t count)
 {
     report->seen_count = 0;
@@ -73,6 +93,7 @@ static void remember(struct reaper_report *report, const struct proc *list, size
         *s = (struct seen_process){.pid = list[i].pid, .parent = list[i].parent, .state = state};
         memcpy(s->name, list[i].name, sizeof s->name);
         s->syscall = proc_syscall(list[i].pid);
+        remember_threads(s);
     }
 }
 

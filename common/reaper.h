@@ -6,15 +6,23 @@
 
 #define REAPER_MAGIC 0x72656170
 #define REAPER_SEEN 16
+#define REAPER_THREADS 8
+#define REAPER_SITES 16
 
 /* Why the reaper ended the program, if it did. */
 enum reaper_stop { STOP_NONE, STOP_TIME, STOP_MEMORY, STOP_PROCESSES, STOP_DISK, STOP_HIDDEN };
+
+struct seen_thread {
+    uint64_t site[REAPER_SITES]; /* where in the program it waits: see stack.h; 0: no more */
+};
 
 struct seen_process {
     int32_t pid, parent; /* as numbered inside the sandbox */
     char state;          /* R, S, D, Z, ... of /proc/PID/stat */
     char name[16];
     int64_t syscall; /* the system call it sat in, -1 if unknown or running */
+    int32_t threads; /* entries in thread, the main thread first */
+    struct seen_thread thread[REAPER_THREADS];
 };
 
 struct reaper_report {

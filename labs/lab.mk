@@ -143,10 +143,10 @@ $(OUT)/plain/bench: $(SOURCES:%.c=$(OUT)/plain/watched-by-none/%.o) $(if $(wildc
 # ---- the suite and the reaper, which never meet the student's code ----------
 
 SUITE_DIR   = $(BUILD)/suites
-RUN_PARTS   = judge explain explain_race run listener words proc folder clock rng npy npy_header
+RUN_PARTS   = judge explain explain_race source_line run listener words proc folder clock rng npy npy_header
 SUITE_PARTS = suite $(RUN_PARTS) $(SUITE_PARTS_$(RUNTIME))
-SUITE_PARTS_opencl = source_line ocl_story ocl_error explain_kernel
-SUITE_PARTS_mpi = source_line $(patsubst $(COURSE)/common/%.c,%,$(sort $(wildcard $(COURSE)/common/mpi_story*.c)))
+SUITE_PARTS_opencl = ocl_story ocl_error explain_kernel
+SUITE_PARTS_mpi = $(patsubst $(COURSE)/common/%.c,%,$(sort $(wildcard $(COURSE)/common/mpi_story*.c)))
 SUITE_CFLAGS = -std=gnu17 -D_GNU_SOURCE -g -O2 $(WARNINGS) -I. -I$(COURSE)/common $(shell pkg-config --cflags check)
 
 suite: $(SUITE_DIR)/$(SUITE) $(SUITE_DIR)/reaper $(SUITE_DIR)/timerun
@@ -165,7 +165,7 @@ $(SUITE_DIR)/timerun: $(patsubst %,$(SUITE_DIR)/common/%.o,timerun $(RUN_PARTS))
 	@$(LINK_SUITE)
 $(SUITE_DIR)/mpi_chart: $(patsubst %,$(SUITE_DIR)/common/%.o,mpi_chart $(SUITE_PARTS))
 	@$(LINK_SUITE)
-$(SUITE_DIR)/reaper: $(patsubst %,$(SUITE_DIR)/common/%.o,reaper syscall_filter proc folder words clock)
+$(SUITE_DIR)/reaper: $(patsubst %,$(SUITE_DIR)/common/%.o,reaper syscall_filter proc stack folder words clock)
 	@$(LINK_SUITE)
 -include $(wildcard $(SUITE_DIR)/*.d $(SUITE_DIR)/common/*.d)
 

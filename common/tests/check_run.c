@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "explain.h"
 #include "judge.h"
 #include "proc.h"
 #include "run.h"
@@ -168,6 +169,63 @@ START_TEST(disk_limit_holds)
 }
 END_TEST
 
+/* Compiles a program, lets it run into the time limit, and returns what is said of its processes. */
+static const char *where_it_stood(const char *name, const char *source)
+{
+    static char text[1200];
+    char command[128];
+    struct run r;
+    FILE *f = fopen(name, "w");
+    fputs(source, f);
+    fclose(f);
+    snprintf(command, sizeof command, "gcc -O2 -g -o plain/script %s -lpthread", name);
+    ck_assert_int_eq(system(command), 0);
+    run_program(&r, &(struct launch){.seconds = 0.5}, ARGS("x"));
+    ck_assert_int_eq(r.report.stopped, STOP_TIME);
+    explain_processes(&r, text, sizeof text);
+    run_free(&r);
+    return text;
+}
+
+START_TEST(lines_of_those_that_hang_are_told)
+{
+    const char *said = where_it_stood("wait.c", "#include <unistd.h>\n"
+                                                "static __attribute__((noinline)) long take(int fd)\n"
+                                                "{\n"
+                                                "    char c;\n"
+                                                "    return read(fd, &c, 1) + c;\n"
+                                                "}\n"
+                                                "int main(void)\n"
+                                                "{\n"
+                                                "    int ends[2];\n"
+                                                "    return pipe(ends) + (int)take(ends[0]);\n"
+                                                "}\n");
+    ck_assert_ptr_nonnull(strstr(said, "waits in read, at wait.c:5 (called at wait.c:10)"));
+    said = where_it_stood("spin.c", "int main(void)\n"
+                                    "{\n"
+                                    "    volatile int i = 0;\n"
+                                    "    for (;;)\n"
+                                    "        i++;\n"
+                                    "}\n");
+    ck_assert_ptr_nonnull(strstr(said, "was computing, at spin.c:5"));
+    said = where_it_stood("join.c", "#include <pthread.h>\n"
+                                    "#include <unistd.h>\n"
+                                    "static void *sleeps(void *none)\n"
+                                    "{\n"
+                                    "    pause();\n"
+                                    "    return none;\n"
+                                    "}\n"
+                                    "int main(void)\n"
+                                    "{\n"
+                                    "    pthread_t t;\n"
+                                    "    pthread_create(&t, 0, sleeps, 0);\n"
+                                    "    return pthread_join(t, 0);\n"
+                                    "}\n");
+    ck_assert_ptr_nonnull(strstr(said, "at join.c:12"));
+    ck_assert_ptr_nonnull(strstr(said, "join.c:5"));
+}
+END_TEST
+
 START_TEST(old_results_are_removed)
 {
     struct run r;
@@ -317,6 +375,7 @@ int main(void)
                                   memory_limit_holds,
                                   process_limit_holds,
                                   disk_limit_holds,
+                                  lines_of_those_that_hang_are_told,
                                   old_results_are_removed,
                                   system_calls_are_taken_away,
                                   output_held_by_others_does_not_block,

@@ -739,6 +739,9 @@ START_TEST(ring_steps)
 {
     static const int steps[] = {1, 0, 2};
     struct script *s = new_script(5);
+    say_also(
+        "In this run ring_shift is called on several communicators, one after the other, and each has its own size:\n"
+        "  ask comm for rank and size in every call, and keep neither in a static variable.");
     add_rings(s, COMM_FIRST, steps, 3, 7);
     add_rings(s, COMM_FIRST, steps, 3, 1);
     add_rings(s, COMM_FIRST, steps, 3, 0);

@@ -349,6 +349,19 @@ static char *calls_cause(const struct outcome *o, size_t k, int rank)
     return words;
 }
 
+/* Does case k's reduction call an operation that the program made? */
+static bool has_own_operation(const struct outcome *o, size_t k)
+{
+    const struct mpi_trace_call *call =
+        call_in(o, k, MPI_CALLS(CALL_Reduce, CALL_Ireduce, CALL_Allreduce, CALL_Iallreduce, CALL_Scan, CALL_Exscan));
+    return call && (call->flags & MPI_TRACE_OWN_OP);
+}
+
+static const char own_operation_cause[] =
+    "If it is exact enough on one rank, your operation between the ranks loses something: what rounding takes from "
+    "in + inout has to be found whichever of the two is the larger (a TwoSum that compares nothing, or that compares "
+    "first), and the corrections of both sides have to be kept.";
+
 /* The only rank whose sum is right; -1: there are others, or none. */
 static int only_right_rank(const struct outcome *o, size_t k, const struct truth *t)
 {
@@ -379,7 +392,9 @@ static char *sum_cause(const struct outcome *o, size_t k, int rank, double sum, 
             "This rank has no elements, and got a sum of nothing: it has to take part in the reduction of "
             "all ranks of comm, or it does not get theirs.");
     if (c->function == FUNCTION_COMPENSATED && fabs(sum - t->value) <= t->near)
-        return text_format("%s", c->cause ? c->cause : "Something that rounding takes away is lost.");
+        return text_format("%s", size > 1 && has_own_operation(o, k) ? own_operation_cause
+                                 : c->cause                          ? c->cause
+                                                                     : "Something that rounding takes away is lost.");
     if (only >= 0)
         return text_format(
             "Rank %d is the only one that has the sum: MPI_Reduce and the like give the result to one rank "
