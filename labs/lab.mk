@@ -61,8 +61,9 @@ endif
 FLAVOUR   = $(notdir $(patsubst %/,%,$(@D)))
 COMPILE   = $(CC_$(FLAVOUR)) $(CFLAGS) -I. -I$(COURSE)/common $(WHOLE)
 # A file that is made is there whole or not at all, also when the compiler is killed: half an object
-# would look newer than its source for ever after.
-WHOLE     = -MMD -MP -MF $(@:.o=.d) -MT $@ -c $< -o $@.new && mv -f $@.new $@
+# would look newer than its source for ever after. What it depends on is noted without the name of the
+# course's folder, which may be moved or copied together with what was built in it.
+WHOLE     = -MMD -MP -MF $(@:.o=.d) -MT '$(patsubst $(BUILD)/%,$$(BUILD)/%,$@)' -c $< -o $@.new && mv -f $@.new $@
 
 # ---- what is given: main.o and the parts of common/ a program uses ---------
 
