@@ -193,6 +193,16 @@ def test_make_alone_lists_the_targets(bin_folder: Path) -> None:
         assert f"  make {target} " in ended.stdout
 
 
+def test_dependencies_do_not_name_the_course_folder(tmp_path: Path) -> None:
+    """Else what was built is not built anew after the folder was moved or copied."""
+    words = ["make", "-n", "-C", str(REPO / "labs/01-pool"), f"BUILD={tmp_path}", "given", "suite"]
+    shown = subprocess.run(
+        words, capture_output=True, text=True, env={**os.environ, "MAKEFLAGS": ""}
+    )
+    assert "-MT '$(BUILD)/given/01-pool/plain/main.o'" in shown.stdout
+    assert f"-MT '{tmp_path}" not in shown.stdout and f"-MT {tmp_path}" not in shown.stdout
+
+
 def test_make_grade_passes_paths_unharmed(tmp_path: Path, bin_folder: Path) -> None:
     debian(bin_folder, [], 1000)
     script(bin_folder, "python", 'printf "<%s>\\n" "$@"\n')
