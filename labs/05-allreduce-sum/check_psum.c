@@ -375,6 +375,45 @@ static int only_right_rank(const struct outcome *o, size_t k, const struct truth
 }
 
 /* What a wrong sum looks like, as a student would have come to it; malloc'd. */
+/* Is case c right on that rank, in a run of its own? */
+static bool is_right_alone(const struct outcome *o, struct sum_case c, int rank, const struct truth *t)
+{
+    struct plan p = {.list = &c, .cases = 1, .data = o->plan.data, .elements = o->plan.elements};
+    struct launch how = {.ranks = o->ranks, .seconds = SECONDS};
+    struct run r;
+    put_plan(&p);
+    mpi_story_free(run_mpi(&r, &how, ARGS("cases.npy", "data.npy", "sums.npy", "codes.npy")));
+    bool right = r.report.stopped == STOP_NONE && !r.given_up && r.report.exit_status == 0;
+    if (right) {
+        struct npy sums = expect_array(&r, "sums.npy", NPY_F8, 2, (size_t[]){1, (size_t)o->ranks});
+        right = fabs(exact_error(t->sum, ((const double *)sums.data)[rank])) <= t->bound;
+        npy_free(&sums);
+    }
+    run_free(&r);
+    return right;
+}
+
+/* What two further runs tell of a wrong sum; NULL: nothing. */
+static const char *tried_cause(const struct outcome *o, size_t k, int rank, const struct truth *t)
+{
+    struct sum_case c = o->plan.list[k];
+    c.way = MPI_TRACE_LIBRARY;
+    if (o->plan.list[k].way != MPI_TRACE_LIBRARY || c.at_once)
+        return NULL; /* that these are the reason is said already */
+    if (k > 0 && is_right_alone(o, c, rank, t))
+        return "In a run of its own this sum is right: something is left over from an earlier call, in a static or "
+               "global "
+               "variable that is not set again.";
+    if (c.comm / COMM_SIZES == COMM_FIRST || c.comm / COMM_SIZES == COMM_WORLD)
+        return NULL;
+    c.comm = comm_of(COMM_FIRST, size_of(o, &c));
+    if (is_right_alone(o, c, rank, t))
+        return "On as many ranks that are numbered as in the world the same sum is right: in this communicator a rank "
+               "has "
+               "another number than in the world. Ask comm for rank and size, and give comm to every call.";
+    return NULL;
+}
+
 static char *sum_cause(const struct outcome *o, size_t k, int rank, double sum, const struct truth *t)
 {
     const struct sum_case *c = &o->plan.list[k];
@@ -382,8 +421,11 @@ static char *sum_cause(const struct outcome *o, size_t k, int rank, double sum, 
     int size = size_of(o, c);
     char *calls = calls_cause(o, k, rank);
     int only = only_right_rank(o, k, t);
+    const char *tried = calls ? NULL : tried_cause(o, k, rank, t);
     if (calls)
         return calls;
+    if (tried)
+        return text_format("%s", tried);
     if (fabs(sum - UNTOUCHED - t->value) <= t->near)
         return text_format("That is the sum plus what stood in *sum before the call. Assign it; and MPI_Exscan leaves "
                            "what it has for rank 0 as it was.");
