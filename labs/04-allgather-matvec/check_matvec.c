@@ -677,6 +677,27 @@ static size_t same_rows_before(const struct launched *l, size_t k)
 }
 
 /* Why y[i] of a rank may be wrong. y: all ranks'; mine: that rank's. */
+/* Is y[i] of product k right on that rank, in a run of its own? */
+static bool is_right_alone(const struct launched *l, size_t k, const struct expected *e, int rank, size_t i)
+{
+    struct words w = {0};
+    struct run r;
+    char name[40];
+    snprintf(name, sizeof name, "Y%zu.npy", k);
+    add_arguments(&w, l, k);
+    mpi_story_free(run_mpi(&r, &(struct launch){.ranks = l->ranks, .seconds = SECONDS}, (const char *const *)w.item));
+    words_free(&w);
+    bool right = r.report.stopped == STOP_NONE && !r.given_up && r.report.exit_status == 0;
+    if (right) {
+        size_t shape[] = {(size_t)members_of(l->list[k].comm, l->ranks), e->rows};
+        struct npy all = expect_array(&r, name, NPY_F8, 2, shape);
+        right = is_right(e, i, ((const double *)all.data)[(size_t)rank * e->rows + i]);
+        npy_free(&all);
+    }
+    run_free(&r);
+    return right;
+}
+
 static void say_cause(char *text, size_t n, const struct launched *l, size_t k, const struct expected *e,
                       const double *y, int rank, size_t i)
 {
@@ -723,6 +744,11 @@ static void say_cause(char *text, size_t n, const struct launched *l, size_t k, 
         snprintf(text, n,
                  "This rank has no rows, and its y is untouched: it gives nothing, but it has to make the collective "
                  "call like all others, or it gets nothing.");
+    else if (k > 0 && is_right_alone(l, k, e, rank, i))
+        snprintf(
+            text, n,
+            "In a run of its own this product is right: something is left over from an earlier one, in a static or "
+            "global variable (counts, places, a buffer, ranks).");
     else if (from < e->rows)
         snprintf(
             text, n,
