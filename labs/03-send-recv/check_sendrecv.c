@@ -650,8 +650,13 @@ START_TEST(other_messages)
 }
 END_TEST
 
+static const char other_numbers[] =
+    "In this run the ranks of comm have other numbers than in the world: ask comm for rank and size, and give comm to\n"
+    "  every call.";
+
 START_TEST(communicators)
 {
+    say_also(other_numbers);
     struct script *s = new_script(5);
     for (int size = 2; size <= 5; size++) {
         int comm = comm_code(COMM_REVERSED, size);
@@ -789,6 +794,7 @@ static void add_calls_among_others(struct script *s)
 
 START_TEST(communicators_ring)
 {
+    say_also(other_numbers);
     static const int steps[] = {1, 2};
     struct script *s = new_script(5);
     add_rings(s, COMM_REVERSED, steps, 2, 4);
