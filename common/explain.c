@@ -114,14 +114,13 @@ static bool in_libgomp(const char *frame)
     return strstr(line, "/libgomp.so") && (!name || strncmp(name, " in gomp_", 9) == 0);
 }
 
-/* main.c, and the parts of common/ that a program is linked with; what else it has is the student's. */
-static bool is_ours(const char *line)
+bool explain_is_ours(const char *place)
 {
-    static const char *const ours[] = {"main.c:",    "perturb.c:", "engines.c:", "witness.c:",    "npy.c:",
-                                       "npy_header", "clock.c:",   "gate.c:",    "tsan_openmp.c", "leak_check.c",
-                                       "rng.c:",     "ocl_",       "mpi_trace"};
+    static const char *const ours[] = {"main.c",     "perturb.c", "engines.c", "witness.c",     "npy.c",
+                                       "npy_header", "clock.c",   "gate.c",    "tsan_openmp.c", "leak_check.c",
+                                       "rng.c",      "ocl_",      "mpi_trace"};
     for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
-        if (strncmp(line, ours[i], strlen(ours[i])) == 0)
+        if (strncmp(place, ours[i], strlen(ours[i])) == 0)
             return true;
     return false;
 }
@@ -146,7 +145,7 @@ static bool names_own_line(const char *text)
 {
     const char *p = strstr(text, "\n  in ");
     for (p = p ? p + 1 : ""; *p && *p != '\n'; p++)
-        if (*p == '(' && !is_ours(p + 1))
+        if (*p == '(' && !explain_is_ours(p + 1))
             return true;
     return false;
 }
@@ -174,7 +173,7 @@ static const char *own_leak(const struct run *r)
     for (const char *p = r->err; (p = strstr(p, "leak of ")); p++) {
         const char *frame = strstr(p, "\n    #1 "), *next = strstr(p + 1, "leak of ");
         if (frame && (!next || frame < next) && frame_words(frame + 5, words, sizeof words) &&
-            !is_ours(strchr(words, '(') + 1))
+            !explain_is_ours(strchr(words, '(') + 1))
             return p;
     }
     return NULL;
@@ -295,7 +294,7 @@ static const struct wait_words *find_wait(const struct seen_process *p)
 static const char *own_line(char *const line[REAPER_SITES], int *i, const char *but)
 {
     for (; *i < REAPER_SITES; ++*i)
-        if (line[*i] && line[*i][0] && !is_ours(line[*i]) && strcmp(line[*i], but) != 0)
+        if (line[*i] && line[*i][0] && !explain_is_ours(line[*i]) && strcmp(line[*i], but) != 0)
             return line[*i];
     return "";
 }

@@ -19,6 +19,10 @@ bool explain_sanitizer(const struct run *r, struct explanation *e);
    "" if it found nothing, or cannot be used. The text is valid until the next call. */
 const char *explain_crash(void);
 
+/* Is "engines.c:95", or the name alone, a place in main.c or the parts of common/ that programs are linked with? What
+   else a program has is the student's. */
+bool explain_is_ours(const char *place);
+
 /* The same for a run that ended well with wrong values: memory that is used wrongly often does no more than that. If
    that run was AddressSanitizer's already, what is special about its memory. */
 const char *explain_wrong_value(void);

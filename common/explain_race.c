@@ -17,6 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "explain.h"
 #include "words.h"
 
 enum { LINE = 400, SHOWN = 80 };
@@ -97,8 +98,10 @@ static void add_frame(struct side *side, const char *line)
     struct place place;
     if (!read_frame(line, &place))
         return;
-    if (side->at.line == 0)
-        side->at = place;
+    if (side->at.line == 0 || (explain_is_ours(side->at.file) && !explain_is_ours(place.file))) {
+        side->at = place; /* the student's line, though it was one of ours that he called */
+        side->function[0] = '\0';
+    }
     side->openmp = side->openmp || is_region(place.function);
     if (is_region(place.function))
         side->in_region = side->in_region || side->function[0] == '\0';
@@ -257,7 +260,8 @@ bool explain_race(const char *report, char *text, size_t size)
             state = line[0] == '\0' ? AFTER : state;
         } else if (state == IN_SIDE) {
             add_frame(&sides[count - 1], line);
-        } else if (state == IN_LOCATION && frame.line == 0 && read_frame(line, &place)) {
+        } else if (state == IN_LOCATION && read_frame(line, &place) &&
+                   (frame.line == 0 || (explain_is_ours(frame.file) && !explain_is_ours(place.file)))) {
             frame = place;
         }
     }

@@ -74,7 +74,7 @@ enum mpi_trace_function { MPI_TRACE_CALLS(MPI_TRACE_NUMBER) CALL_COUNT, CALL_END
 #undef MPI_TRACE_NUMBER
 
 #define MPI_TRACE_MAGIC 0x6d706974u
-#define MPI_TRACE_VERSION 2u
+#define MPI_TRACE_VERSION 3u
 #define MPI_TRACE_SLOTS 4     /* threads of a rank whose current call is kept */
 #define MPI_TRACE_OBJECTS 256 /* objects that are alive at one time */
 #define MPI_TRACE_COMMS 64
@@ -121,7 +121,8 @@ struct mpi_trace_call {
     uint64_t begin, end; /* CLOCK_MONOTONIC, nanoseconds */
     /* Of a message: the bytes in memory that are sent, or received into. length = 0: none, or with gaps. */
     uint64_t buffer, length;
-    int32_t writes; /* the call receives into them */
+    uint64_t kept, kept_length; /* what else MPI may read until a request is completed: a collective's counts */
+    int32_t writes;             /* the call receives into them */
     /* The call whose buffer was still in use: one of an open request, or this one's own other buffer. */
     int32_t clash;
     uint64_t clash_site;
@@ -144,7 +145,7 @@ struct mpi_trace_object {
     int32_t persistent;         /* made by MPI_Send_init and the like */
     int32_t active;             /* a request that has been started */
     int32_t given_away;         /* a send's request that was freed before the send had ended */
-    uint64_t content;           /* of a send's request: a hash of the first bytes that are sent */
+    uint64_t content;           /* of a request: a hash of what may not change until it is completed */
     uint64_t handle, variable;  /* to find it again; of no meaning to others */
     struct mpi_trace_call made; /* the call that made it */
 };

@@ -45,13 +45,32 @@ static bool in_place(const void *buffer)
 /* The same where the ranks' elements are combined by op; perform: mpi_trace_order.c has its own way of some. */
 #define REDUCTION(name, iname, perform, root, count, type, parameters, arguments)                                      \
     BLOCKING(name, perform, NOTE_REDUCTION(root, count, type), root, count, type, parameters, arguments)               \
-    NONBLOCKING(                                                                                                       \
-        iname,                                                                                                         \
-        (NOTE_REDUCTION(root, count, type), in_place(in) ? (void)0 : trace_sends(call, in, (int)(count), type)), root, \
-        count, type, parameters, arguments)
+    NONBLOCKING(iname, NOTE_REDUCTION(root, count, type), root, count, type, parameters, arguments)
 #define NOTE_REDUCTION(root, count, type)                                                                              \
-    (trace_operation(call, op),                                                                                        \
+    (trace_operation(call, op), begins(call, in, (int)(count), type),                                                  \
      at_root(call, root) ? trace_arrays(call, in, count, type, out, 0, count, type) : (void)0)
+
+/* A call that only begins: what it sends may not change until its request is completed. */
+static void begins(struct mpi_trace_call *call, const void *in, int count, MPI_Datatype type)
+{
+    if (call && call->function >= CALL_Ibarrier && !in_place(in))
+        trace_sends(call, in, count, type);
+}
+
+/* The same where each rank is sent a part of its own: the first that is not empty. */
+static void begins_parts(struct mpi_trace_call *call, const void *in, const int counts[], const int places[],
+                         MPI_Datatype type, MPI_Comm comm)
+{
+    struct comm_info *info = call ? trace_comm(comm) : NULL;
+    MPI_Aint lower, extent;
+    if (!info || in_place(in) || !counts || !places || PMPI_Type_get_extent(type, &lower, &extent) != MPI_SUCCESS)
+        return;
+    for (int r = 0; r < info->peers; r++)
+        if (counts[r] > 0) {
+            begins(call, (const char *)in + places[r] * extent, counts[r], type);
+            return;
+        }
+}
 
 /* This rank's own entry of an array that has one for each rank. */
 static int own(const int counts[], MPI_Comm comm)
@@ -80,6 +99,7 @@ static void parts(struct mpi_trace_call *call, int root, const void *in, int in_
                   const void *out, const int counts[], const int places[], MPI_Datatype out_type, MPI_Comm comm)
 {
     struct comm_info *info = at_root(call, root) ? trace_comm(comm) : NULL;
+    begins(call, in, in_count, in_type);
     for (int r = 0; counts && places && info && r < info->peers; r++)
         trace_arrays(call, in, in_count, in_type, out, places[r], (int64_t)places[r] + counts[r], out_type);
     if (info && call->function >= CALL_Ibarrier)
@@ -87,26 +107,30 @@ static void parts(struct mpi_trace_call *call, int root, const void *in, int in_
 }
 
 COLLECTIVE(Barrier, Ibarrier, -1, 0, MPI_BYTE, (MPI_Comm comm), (comm))
-COLLECTIVE(Bcast, Ibcast, root, count, type, (void *buffer, int count, MPI_Datatype type, int root, MPI_Comm comm),
-           (buffer, count, type, root, comm))
-COLLECTIVE_NOTING((at_root(call, root) ? trace_arrays(call, in, in_count, in_type, out, 0,
+COLLECTIVE_NOTING((at_root(call, root) ? begins(call, buffer, count, type) : (void)0), Bcast, Ibcast, root, count, type,
+                  (void *buffer, int count, MPI_Datatype type, int root, MPI_Comm comm),
+                  (buffer, count, type, root, comm))
+COLLECTIVE_NOTING((begins(call, in, in_count, in_type),
+                   at_root(call, root) ? trace_arrays(call, in, in_count, in_type, out, 0,
                                                       (int64_t)out_count * call->comm_size, out_type)
                                        : (void)0),
                   Gather, Igather, root, in_place(in) ? out_count : in_count, in_place(in) ? out_type : in_type,
                   (const void *in, int in_count, MPI_Datatype in_type, void *out, int out_count, MPI_Datatype out_type,
                    int root, MPI_Comm comm),
                   (in, in_count, in_type, out, out_count, out_type, root, comm))
-COLLECTIVE_NOTING((at_root(call, -1) ? trace_arrays(call, in, in_count, in_type, out, 0,
+COLLECTIVE_NOTING((begins(call, in, in_count, in_type),
+                   at_root(call, -1) ? trace_arrays(call, in, in_count, in_type, out, 0,
                                                     (int64_t)out_count * call->comm_size, out_type)
                                      : (void)0),
                   Allgather, Iallgather, -1, in_place(in) ? out_count : in_count, in_place(in) ? out_type : in_type,
                   (const void *in, int in_count, MPI_Datatype in_type, void *out, int out_count, MPI_Datatype out_type,
                    MPI_Comm comm),
                   (in, in_count, in_type, out, out_count, out_type, comm))
-COLLECTIVE(Alltoall, Ialltoall, -1, in_place(in) ? out_count : in_count, in_place(in) ? out_type : in_type,
-           (const void *in, int in_count, MPI_Datatype in_type, void *out, int out_count, MPI_Datatype out_type,
-            MPI_Comm comm),
-           (in, in_count, in_type, out, out_count, out_type, comm))
+COLLECTIVE_NOTING(begins(call, in, in_count, in_type), Alltoall, Ialltoall, -1, in_place(in) ? out_count : in_count,
+                  in_place(in) ? out_type : in_type,
+                  (const void *in, int in_count, MPI_Datatype in_type, void *out, int out_count, MPI_Datatype out_type,
+                   MPI_Comm comm),
+                  (in, in_count, in_type, out, out_count, out_type, comm))
 // NOLINTNEXTLINE(readability-function-size): the parameters are the MPI standard's
 COLLECTIVE_NOTING((parts(call, root, in, in_count, in_type, out, out_counts, places, out_type, comm)), Gatherv,
                   Igatherv, root, in_place(in) ? own(out_counts, comm) : in_count, in_place(in) ? out_type : in_type,
@@ -129,11 +153,11 @@ COLLECTIVE(Scatterv, Iscatterv, root, in_place(out) ? own(in_counts, comm) : out
             MPI_Datatype out_type, int root, MPI_Comm comm),
            (in, in_counts, places, in_type, out, out_count, out_type, root, comm))
 // NOLINTNEXTLINE(readability-function-size): the parameters are the MPI standard's
-COLLECTIVE(Alltoallv, Ialltoallv, -1, sum(in_place(in) ? out_counts : in_counts, comm),
-           in_place(in) ? out_type : in_type,
-           (const void *in, const int in_counts[], const int in_places[], MPI_Datatype in_type, void *out,
-            const int out_counts[], const int out_places[], MPI_Datatype out_type, MPI_Comm comm),
-           (in, in_counts, in_places, in_type, out, out_counts, out_places, out_type, comm))
+COLLECTIVE_NOTING(begins_parts(call, in, in_counts, in_places, in_type, comm), Alltoallv, Ialltoallv, -1,
+                  sum(in_place(in) ? out_counts : in_counts, comm), in_place(in) ? out_type : in_type,
+                  (const void *in, const int in_counts[], const int in_places[], MPI_Datatype in_type, void *out,
+                   const int out_counts[], const int out_places[], MPI_Datatype out_type, MPI_Comm comm),
+                  (in, in_counts, in_places, in_type, out, out_counts, out_places, out_type, comm))
 REDUCTION(Reduce, Ireduce, trace_reduce, root, count, type,
           (const void *in, void *out, int count, MPI_Datatype type, MPI_Op op, int root, MPI_Comm comm),
           (in, out, count, type, op, root, comm))

@@ -6,6 +6,11 @@
 
 #include "mpi_trace_record.h"
 
+#ifdef __SANITIZE_ADDRESS__
+void *__asan_region_is_poisoned(void *begin,
+                                size_t size); // NOLINT(bugprone-reserved-identifier): AddressSanitizer's name
+#endif
+
 void trace_object_add(enum mpi_trace_kind kind, const struct mpi_trace_call *made, uint64_t handle,
                       const void *variable)
 {
@@ -103,21 +108,21 @@ void *__asan_region_is_poisoned(void *begin,
                                 size_t size); // NOLINT(bugprone-reserved-identifier): AddressSanitizer's name
 #endif
 
-/* Is part of a call's memory not the program's: freed, or beyond the end of its block? */
-static bool is_poisoned(const struct mpi_trace_call *call)
+/* Is part of that memory not the program's: freed, or beyond the end of its block? */
+static bool is_poisoned(uint64_t address, uint64_t length)
 {
 #ifdef __SANITIZE_ADDRESS__
     // NOLINTNEXTLINE(performance-no-int-to-ptr): it was a pointer of this process
-    return call->length > 0 && __asan_region_is_poisoned((void *)(uintptr_t)call->buffer, call->length) != NULL;
+    return length > 0 && __asan_region_is_poisoned((void *)(uintptr_t)address, length) != NULL;
 #else
-    (void)call;
+    (void)address, (void)length;
     return false;
 #endif
 }
 
 bool trace_was_freed(const struct mpi_trace_call *call)
 {
-    return is_poisoned(call);
+    return is_poisoned(call->buffer, call->length) || is_poisoned(call->kept, call->kept_length);
 }
 
 static void set_buffer(struct mpi_trace_call *call, const struct mpi_trace_peer *peer, const void *buffer, int count,
@@ -132,7 +137,7 @@ static void set_buffer(struct mpi_trace_call *call, const struct mpi_trace_peer 
     call->writes = writes;
     if (overlap(before, before_length, call->buffer, call->length))
         note_clash(call, call);
-    if (writes && is_poisoned(call))
+    if (writes && is_poisoned(call->buffer, call->length))
         call->flags |= MPI_TRACE_BEYOND;
     if (call->function < CALL_Send_init || call->function > CALL_Recv_init)
         trace_clash(call);
@@ -154,8 +159,8 @@ void trace_keeps(struct mpi_trace_call *call, const int *counts, int number)
 {
     if (!call || !counts || number <= 0)
         return;
-    call->buffer = (uint64_t)(uintptr_t)counts;
-    call->length = (uint64_t)number * sizeof *counts;
+    call->kept = (uint64_t)(uintptr_t)counts;
+    call->kept_length = (uint64_t)number * sizeof *counts;
 }
 
 /* Freed memory may be unmapped: mincore tells, and reads nothing. */
@@ -167,18 +172,23 @@ static bool is_mapped(uint64_t address, uint64_t length)
     return mincore((void *)(uintptr_t)begin, address + length - begin, seen) == 0;
 }
 
-/* FNV-1a, over the first bytes only: what is changed or freed shows there. */
-__attribute__((no_sanitize_address)) uint64_t trace_content(const struct mpi_trace_call *call)
+/* FNV-1a, over the first bytes only: what is changed or freed shows there. 0: nothing is there. */
+__attribute__((no_sanitize_address)) static uint64_t hash_of(uint64_t address, uint64_t length)
 {
     enum { BYTES = 64 };
-    uint64_t length = call->length < BYTES ? call->length : BYTES, hash = 14695981039346656037u;
-    if (length == 0 || call->writes || !is_mapped(call->buffer, length))
+    uint64_t bytes = length < BYTES ? length : BYTES, hash = 14695981039346656037u;
+    if (bytes == 0 || !is_mapped(address, bytes))
         return 0;
     // NOLINTNEXTLINE(performance-no-int-to-ptr): as above
-    const volatile unsigned char *byte = (const volatile unsigned char *)(uintptr_t)call->buffer;
-    for (uint64_t i = 0; i < length; i++)
+    const volatile unsigned char *byte = (const volatile unsigned char *)(uintptr_t)address;
+    for (uint64_t i = 0; i < bytes; i++)
         hash = (hash ^ byte[i]) * 1099511628211u;
     return hash;
+}
+
+uint64_t trace_content(const struct mpi_trace_call *call)
+{
+    return (call->writes ? 0 : hash_of(call->buffer, call->length)) + 3 * hash_of(call->kept, call->kept_length);
 }
 
 void trace_sends(struct mpi_trace_call *call, const void *buffer, int count, MPI_Datatype type)

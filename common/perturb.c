@@ -14,7 +14,7 @@
 
 /* Each thread draws its own numbers; a child goes on from the thread that forked it. */
 static _Thread_local struct {
-    bool ready, on, slow, child;
+    bool ready, on, signals, slow, child;
     struct rng rng;
 } state;
 
@@ -23,6 +23,7 @@ static void get_ready(void)
     const char *seed = getenv("LAB_PERTURB");
     state.ready = true;
     state.on = seed != NULL;
+    state.signals = getenv("LAB_SIGNALS") != NULL;
     if (state.on)
         state.rng = rng_seeded(strtoull(seed, NULL, 10));
 }
@@ -95,10 +96,17 @@ ssize_t perturb_write(int fd, const void *data, size_t size)
     return write(fd, data, cut(fd, true, size));
 }
 
+/* MSG_WAITALL is a promise of the kernel's where no signal comes, and peeking takes nothing away. */
+static bool comes_whole(int flags)
+{
+    if (!state.ready)
+        get_ready();
+    return flags & (MSG_PEEK | MSG_TRUNC) || (flags & MSG_WAITALL && !state.signals);
+}
+
 ssize_t perturb_recv(int fd, void *data, size_t size, int flags)
 {
-    /* MSG_WAITALL is a promise of the kernel's, and peeking takes nothing away. */
-    return recv(fd, data, flags & (MSG_WAITALL | MSG_PEEK | MSG_TRUNC) ? (delay(), size) : cut(fd, false, size), flags);
+    return recv(fd, data, comes_whole(flags) ? (delay(), size) : cut(fd, false, size), flags);
 }
 
 ssize_t perturb_send(int fd, const void *data, size_t size, int flags)
@@ -128,7 +136,7 @@ ssize_t perturb_recvmsg(int fd, struct msghdr *message, int flags)
 {
     struct iovec copy[MAX_PARTS], *part = message->msg_iov;
     size_t count = message->msg_iovlen;
-    if (count < 1 || count > MAX_PARTS || flags & (MSG_WAITALL | MSG_PEEK | MSG_TRUNC))
+    if (count < 1 || count > MAX_PARTS || comes_whole(flags))
         return recvmsg(fd, message, flags);
     message->msg_iovlen = shorten(part, count, copy, cut(fd, false, total(part, count)));
     message->msg_iov = copy;

@@ -13,6 +13,9 @@
    does where a user has too many processes. Whoever then takes the -1 for a pid and kills it
    would kill all processes of the user: that signal is not sent.
 
+   LAB_SIGNALS, with LAB_PERTURB, where the program gets signals that have handlers: recv with MSG_WAITALL, which
+   otherwise brings all, ends early too, as it does when a signal comes in between (recv(2)).
+
    LAB_FOSTER=<pid>: where the parent is process 1, getppid says that it is this one: a process whose parent has died
    goes to a service manager or a container's own first process, which need not be number 1. */
 #ifndef PERTURB_H

@@ -947,45 +947,65 @@ static bool kill_parent(struct witness *w, size_t index)
 }
 
 /* 200 tasks of 50 ms: with the parent gone, nobody wants those that have not begun. */
-START_TEST(parent_killed)
+/* The parent is killed while two tasks are running. also: what is said of this run. */
+static void kill_and_look(size_t count, const char *also)
 {
     struct workers s = {0};
     struct witness w = {.on_event = kill_parent, .quiet_seconds = 1, .state = &s};
     struct launch how = {.seconds = SECONDS, .witness = &w, .env = (const char *const[]){"LAB_FOSTER=99999", NULL}};
     struct run r;
-    put_indices(200);
-    say_also("In this run (LAB_FOSTER) whose parent has died is given to process 99999, as it is to a service manager "
-             "or in\n"
-             "  a container: getppid is no longer the parent's pid then, but not always 1.");
+    put_indices(count);
+    say_also(also);
     run_program(&r, &how, ARGS("-k", "1", "-d", "50000", "in.npy", "out.npy"));
     if (r.report.signal != SIGKILL || !s.killed)
         fail_test(CAUSE_METHOD, &r,
                   "two tasks should run at the same time, so that the parent can be killed between them.");
-    if (r.report.left > 0)
+    if (r.report.left > 0) {
+        char who[1200];
+        explain_processes(&r, who, sizeof who);
         fail_test(CAUSE_HYGIENE, &r,
                   "the parent was killed in the middle of pool_map; a second later %d worker%s still there. "
                   "A worker has to end when its pipe or socket does, and it only does if no other worker holds its "
                   "other end. A worker that takes chunks by itself has to look now and then whether its parent is "
-                  "still there.",
-                  r.report.left, r.report.left == 1 ? " was" : "s were");
+                  "still there.%s",
+                  r.report.left, r.report.left == 1 ? " was" : "s were", who);
+    }
     run_free(&r);
     witness_free(&w);
 }
+
+START_TEST(parent_killed)
+{
+    kill_and_look(200,
+                  "In this run (LAB_FOSTER) whose parent has died is given to process 99999, as it is to a service "
+                  "manager or in\n  a container: getppid is no longer the parent's pid then, but not always 1.");
+    kill_and_look(
+        2, "In this run there are fewer chunks than workers: some sleep when the parent dies. What they sleep in\n"
+           "  has to end then, too: a lock or a semaphore does not.");
+}
 END_TEST
 
-/* 40 tasks of 5 ms, and a signal every millisecond. */
+/* 40 tasks of 5 ms, and a signal every millisecond; once more with what a signal may do to a recv. */
 static void map_through_signals(void)
 {
-    struct run r;
+    char seed[40];
+    snprintf(seed, sizeof seed, "LAB_PERTURB=%" PRIu64, suite_seed() % 1000000);
+    const struct launch early = {.seconds = SECONDS, .env = (const char *const[]){seed, "LAB_SIGNALS=1", NULL}};
+    const struct launch *const how[] = {&plain, &early};
     int64_t *values = put_values(40);
     say_also(
         "In this run (main.c's option -i) the program gets a signal every millisecond, which has a handler. What waits "
-        "then,\n  such as poll, returns -1 with errno EINTR: that is nothing, call it again.");
-    run_program(&r, &plain, ARGS("-k", "1", "-d", "5000", "-i", "1000", "in.npy", "out.npy"));
-    expect_no_death(&r);
-    expect_success(&r);
-    expect_squares(&r, values, 40);
-    run_free(&r);
+        "then,\n  such as poll, returns -1 with errno EINTR, and recv what it has so far, also with MSG_WAITALL: call "
+        "it "
+        "again.");
+    for (int i = 0; i < 2; i++) {
+        struct run r;
+        run_program(&r, how[i], ARGS("-k", "1", "-d", "5000", "-i", "1000", "in.npy", "out.npy"));
+        expect_no_death(&r);
+        expect_success(&r);
+        expect_squares(&r, values, 40);
+        run_free(&r);
+    }
     free(values);
 }
 

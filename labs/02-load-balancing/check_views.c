@@ -116,8 +116,23 @@ static int engine_of(const struct witness *w, int64_t value)
     return -1;
 }
 
+/* A task that began more often than its value stands in in, by what w heard; count if there is none. */
+static size_t run_twice(const struct witness *w, const int64_t *values, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        size_t begun = 0, wanted = 0;
+        for (size_t k = 0; k < w->count; k++)
+            begun += w->events[k].kind == 'b' && w->events[k].value == values[i];
+        for (size_t k = 0; k < count; k++)
+            wanted += values[k] == values[i];
+        if (begun > wanted)
+            return i;
+    }
+    return count;
+}
+
 /* Nothing was stored for in[i]: the same run once more tells whether its task ran at all. */
-static void lost_words(int64_t value, size_t i, char *text, size_t size)
+static void lost_words(const int64_t *values, size_t count, size_t i, char *text, size_t size)
 {
     struct run again;
     struct witness w = {.quiet_seconds = 1};
@@ -125,8 +140,15 @@ static void lost_words(int64_t value, size_t i, char *text, size_t size)
     size_t used = strlen(text);
     if (!run_again_heard(&again, &w))
         return;
-    int id = engine_of(&w, value);
-    if (id < 0)
+    int id = engine_of(&w, values[i]);
+    size_t twice = run_twice(&w, values, count);
+    if (twice < count)
+        snprintf(
+            text + used, size - used,
+            " The same run once more shows that task %zu was run more than once. Did two threads take the same task? "
+            "From reading which is the next to raising that number, nobody else may read it: one lock around both.",
+            twice);
+    else if (id < 0)
         snprintf(text + used, size - used,
                  " The same run once more shows that no engine ran task %zu. Does a block end too early, does somebody "
                  "get the count %% engines tasks that are left over, and does an engine whose task failed go on?",
@@ -140,12 +162,27 @@ static void lost_words(int64_t value, size_t i, char *text, size_t size)
     witness_free(&w);
 }
 
+/* Why the last run went wrong, if it has threads that are in each other's way; "" if not. */
+static const char *race_words(void)
+{
+    static char words[1700];
+    struct explanation e;
+    struct run again;
+    words[0] = '\0';
+    if (!run_again_with(&again, "tsan", tsan.env))
+        return words;
+    if (explain_sanitizer(&again, &e) && e.cause == CAUSE_RACE)
+        snprintf(words, sizeof words, "\n  Under ThreadSanitizer it shows why: %s", e.text);
+    run_free(&again);
+    return words;
+}
+
 /* What a wrong out[i] looks like. */
 static void wrong_square(const int64_t *values, size_t count, size_t i, int64_t came, char *text, size_t size)
 {
     text[0] = '\0';
     if (came == 0)
-        lost_words(values[i], i, text, size);
+        lost_words(values, count, i, text, size);
     for (size_t k = 0; k < count && came != 0; k++)
         if (k != i && values[k] * values[k] == came) {
             snprintf(text, size, " It is the result of in[%zu].", k);
@@ -167,11 +204,13 @@ static void expect_squares_but(const struct run *r, const char *view, const int6
             wrong++;
         }
     if (wrong > 0) {
-        char reason[400];
-        wrong_square(values, count, first, pair[first][1], reason, sizeof reason);
-        fail_test(CAUSE_WRONG_VALUE, r, "%s: out[%zu] is %lld, expected %lld; %zu of %zu are wrong.%s",
-                  function_of(view), first, (long long)pair[first][1], (long long)values[first] * values[first], wrong,
-                  count, reason);
+        char reason[400] = "";
+        const char *race = race_words();
+        if (!*race)
+            wrong_square(values, count, first, pair[first][1], reason, sizeof reason);
+        fail_test(*race ? CAUSE_RACE : CAUSE_WRONG_VALUE, r,
+                  "%s: out[%zu] is %lld, expected %lld; %zu of %zu are wrong.%s%s", function_of(view), first,
+                  (long long)pair[first][1], (long long)values[first] * values[first], wrong, count, reason, race);
     }
     npy_free(&out);
 }
@@ -892,9 +931,12 @@ static void expect_reversed(const struct run *r, const char *view, const unsigne
     for (size_t i = 0; i < shape[0] * shape[1]; i++) {
         size_t row = i / shape[1], column = i % shape[1];
         unsigned expected = in[row * shape[1] + shape[1] - 1 - column];
-        if (result[i] != expected)
-            fail_test(CAUSE_WRONG_VALUE, r, "%s, elements of 1 MiB: byte %zu of out[%zu] is %u, expected %u.",
-                      function_of(view), column, row, result[i], expected);
+        if (result[i] != expected) {
+            const char *race = race_words();
+            fail_test(*race ? CAUSE_RACE : CAUSE_WRONG_VALUE, r,
+                      "%s, elements of 1 MiB: byte %zu of out[%zu] is %u, expected %u.%s", function_of(view), column,
+                      row, result[i], expected, race);
+        }
     }
     npy_free(&out);
 }

@@ -553,6 +553,8 @@ static const char *calls_words(const struct launched *l, size_t k)
 {
     static char text[600];
     char *mismatch = mpi_story_mismatch(l->story, (int)k), *left = mpi_story_objects(l->story, (int)k);
+    if (!mismatch)
+        mismatch = mpi_story_clash(l->story, (int)k);
     if (mismatch || (left && strstr(left, "request was never"))) {
         snprintf(text, sizeof text, "%s.", mismatch ? mismatch : left);
         free(mismatch);
@@ -918,6 +920,7 @@ static const struct mpi_trace_call *single_message(const struct launched *l, int
 START_TEST(collective)
 {
     static const struct product list[] = {{9, 4, "all", NULL}, {12, 3, "all", NULL}};
+    /* With those that serve one rank, too, as when each rank is the root once: that y is everywhere is another test. */
     static const int to_all[] = {CALL_Allgather,
                                  CALL_Allgatherv,
                                  CALL_Iallgather,
@@ -934,6 +937,20 @@ START_TEST(collective)
                                  CALL_Ialltoallw,
                                  CALL_Scatter,
                                  CALL_Scatterv,
+                                 CALL_Gather,
+                                 CALL_Gatherv,
+                                 CALL_Igather,
+                                 CALL_Igatherv,
+                                 CALL_Iscatter,
+                                 CALL_Iscatterv,
+                                 CALL_Reduce,
+                                 CALL_Ireduce,
+                                 CALL_Reduce_scatter,
+                                 CALL_Reduce_scatter_block,
+                                 CALL_Ireduce_scatter,
+                                 CALL_Ireduce_scatter_block,
+                                 CALL_Scan,
+                                 CALL_Exscan,
                                  CALL_Neighbor_allgather,
                                  CALL_Neighbor_allgatherv,
                                  CALL_Ineighbor_allgather,

@@ -295,6 +295,9 @@ static const char *likely_product(const struct wrong *w)
     if (isnan(before) && isnan(w->came))
         return "y held NaN before the call, and still does there: y[i] is added to without being set to 0 first, or "
                "was never computed.";
+    if (w->item->cols == 0 && untouched)
+        return "That is what stood in y before the call. Without columns each row is a sum of nothing: 0, which has to "
+               "be written, too.";
     if (w->item->cols == 0 && isnan(w->came))
         return "Without columns each row is a sum of nothing, 0, and neither A nor x may be read: there is nothing.";
     if (untouched && w->wrong_count == w->item->rows)
@@ -343,6 +346,17 @@ static int missing_thread(const struct wrong *w)
     return -1;
 }
 
+/* How many numbers at the end were added by every thread of the team; 0: that is not what is wrong. */
+static size_t added_by_all(const struct wrong *w)
+{
+    size_t count = w->item->cols, most = count < 64 ? count : 64;
+    double ignored, more = w->came - w->item->expected[0];
+    for (size_t last = 1; last <= most && w->team > 1; last++)
+        if (near(more, (w->team - 1) * dot(w->item->A + count - last, NULL, last, &ignored), 2 * w->item->bound[0]))
+            return last;
+    return 0;
+}
+
 static const char *likely_sum(const struct wrong *w)
 {
     static char words[300];
@@ -352,6 +366,14 @@ static const char *likely_sum(const struct wrong *w)
                  "That is the sum without the block of thread %d of the team's %d: its part was added to nobody. Where "
                  "parts are joined two by two, mind a number of threads that is odd, or no power of two.",
                  missing_thread(w), w->team);
+        return words;
+    }
+    if (added_by_all(w) > 0) {
+        snprintf(
+            words, sizeof words,
+            "The last %zu of the numbers were added once by every thread of the team: what is left over of the loop "
+            "that the team shares is for one thread (single, or behind the region).",
+            added_by_all(w));
         return words;
     }
     if (w->team > 1 && near(w->came, expected * w->team, bound * w->team))
@@ -416,7 +438,9 @@ static _Noreturn void report_wrong(const struct wrong *w)
         snprintf(call, sizeof call, "%s, A is %zu x %zu", function_of(w->how), w->item->rows, w->item->cols);
     enum cause cause = w->how->late ? CAUSE_RACE : CAUSE_WRONG_VALUE;
     bool rows_left_out = !sum && w->came == 0 && w->how->before == 0 && w->item->rows % (size_t)w->team == 0;
-    if ((rows_left_out || ((w->unstable || !likely) && w->team > 1)) && !w->how->together && !w->how->late)
+    bool part_missing = sum && missing_thread(w) >= 0; /* or it came too late */
+    if ((rows_left_out || ((w->unstable || !likely || part_missing) && w->team > 1)) && !w->how->together &&
+        !w->how->late)
         report_race(w, call);
     if (!likely && w->later && !w->how->together && !w->how->late)
         likely = lives_on;
@@ -674,6 +698,7 @@ START_TEST(old_values)
     struct cases c = {0};
     add_product(&c, &rng, 840, 84);
     add_product(&c, &rng, 24, 10);
+    add_product(&c, &rng, 7, 0);
     for (int i = 0; i < 2; i++) {
         run_and_judge(&plain, &(struct calls){.verb = verbs[i], .sizes = "4", .before = 1234.5}, &c);
         run_and_judge(&plain, &(struct calls){.verb = verbs[i], .sizes = "4", .before = (double)NAN}, &c);

@@ -243,6 +243,22 @@ static bool row_right(const struct product *p, size_t run, size_t i, float y)
     return fabs(y - expected) <= bound; /* false for NaN, too */
 }
 
+/* Does y[i] lack columns first ... last? A sum of some hundred floats is far nearer to its value than it has to be. */
+static bool lacks_columns(const struct product *p, size_t run, size_t i, float y, size_t *first, size_t *last)
+{
+    double bound, whole = expected_row(p, run, i, p->cols, &bound), near = bound / 256, ignored;
+    for (size_t from = 0; from < p->cols && p->cols <= 512; from++)
+        for (size_t to = from + 1; to <= p->cols; to++) {
+            double part = expected_row(p, run, i, to, &ignored) - expected_row(p, run, i, from, &ignored);
+            if (fabs(part) > bound && fabs(whole - part - y) <= near) {
+                *first = from;
+                *last = to - 1;
+                return true;
+            }
+        }
+    return false;
+}
+
 /* What a wrong y[i] looks like. */
 static void likely_cause(const struct product *p, size_t run, size_t i, size_t wrong, float y, char *text, size_t size)
 {
@@ -258,6 +274,12 @@ static void likely_cause(const struct product *p, size_t run, size_t i, size_t w
                      " It is the sum over the first %zu of the %zu columns: what about the rest, which fills "
                      "no vector or tile?",
                      k, p->cols);
+    size_t first, last;
+    if (!text[0] && lacks_columns(p, run, i, y, &first, &last))
+        snprintf(
+            text, size,
+            " Columns %zu to %zu are missing in the sum: where does one loop end, and where does the next one begin?",
+            first, last);
     for (size_t other = 0; other < (p->runs ? p->runs : 1) && !text[0]; other++)
         if (other != run && row_right(p, other, i, y))
             snprintf(text, size, " It is the result of run %zu: does each run use the A and x that it is given?",
