@@ -379,6 +379,14 @@ START_TEST(memory_that_two_messages_use)
     says(both, "MPI_Sendrecv(dest=1, tag=3, source=1, tag=3) at %s sends from and receives into the same memory",
          place("clash", "BOTH"));
     silent(mpi_story_clash(story, 2));
+    char *changed = mpi_story_clash(story, 3), *counts = mpi_story_clash(story, 4);
+    says(changed, "rank 0: MPI_Iallreduce at %s only begins, and memory that it was given was changed or freed before",
+         place("clash", "CHANGED"));
+    says(counts, "rank 0: MPI_Iallgatherv at %s only begins, and memory that it was given was changed or freed before",
+         place("clash", "COUNTS"));
+    silent(mpi_story_clash(story, 5));
+    free(changed);
+    free(counts);
     free(words);
     free(both);
     mpi_story_free(story);

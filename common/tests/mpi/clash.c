@@ -1,5 +1,7 @@
 /* Case 0: an array is received into while MPI_Isend still sends it. Case 1: MPI_Sendrecv with one array for both.
-   Case 2: the same calls as they should be, and two sends of one array, which is allowed. */
+   Case 2: the same calls as they should be, and two sends of one array, which is allowed. Case 3: what MPI_Iallreduce
+   sends is changed before MPI_Wait. Case 4: so are the counts of MPI_Iallgatherv. Case 5: calls that only begin, left
+   alone until they are completed. */
 #include <mpi.h>
 
 #include "mpi_trace.h"
@@ -29,6 +31,20 @@ int main(int argc, char **argv)
     MPI_Recv(b, 2, MPI_INT, peer, 6, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
     MPI_Waitall(2, request, MPI_STATUSES_IGNORE);
     MPI_Recv(a, 2, MPI_INT, MPI_PROC_NULL, 5, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
+    mpi_trace_mark(3);
+    int sum, both[2], counts[2] = {1, 1}, places[2] = {0, 1};
+    MPI_Iallreduce(a, &sum, 1, MPI_INT, MPI_SUM, MPI_COMM_WORLD, &request[0]); /* CHANGED */
+    a[0] = 7;
+    MPI_Wait(&request[0], MPI_STATUS_IGNORE);
+    mpi_trace_mark(4);
+    MPI_Iallgatherv(a, 1, MPI_INT, both, counts, places, MPI_INT, MPI_COMM_WORLD, &request[0]); /* COUNTS */
+    MPI_Wait(&request[0], (counts[1] = 0, MPI_STATUS_IGNORE));
+    mpi_trace_mark(5);
+    counts[1] = 1;
+    MPI_Ialltoallv(a, counts, places, MPI_INT, both, counts, places, MPI_INT, MPI_COMM_WORLD, &request[0]);
+    MPI_Ibcast(b, 2, MPI_INT, 0, MPI_COMM_WORLD, &request[1]);
+    MPI_Waitall(2, request, MPI_STATUSES_IGNORE);
+    a[0] = 8;
     mpi_trace_mark(MPI_TRACE_OURS);
     MPI_Finalize();
     return 0;
