@@ -357,10 +357,13 @@ static bool has_own_operation(const struct outcome *o, size_t k)
     return call && (call->flags & MPI_TRACE_OWN_OP);
 }
 
+static const char between_cause[] =
+    "The ranks' sums are large and cancel: if they are rounded to a double before they are combined (MPI_SUM), what is "
+    "left is rounding error. Sum and correction have to travel together, and to be combined without loss.";
 static const char own_operation_cause[] =
-    "If it is exact enough on one rank, your operation between the ranks loses something: what rounding takes from "
-    "in + inout has to be found whichever of the two is the larger (a TwoSum that compares nothing, or that compares "
-    "first), and the corrections of both sides have to be kept.";
+    "The ranks' sums are large and cancel, and your operation does not combine them without loss: what rounding takes "
+    "from in + inout has to be found whichever of the two is the larger (a TwoSum that compares nothing, or that "
+    "compares first), and the corrections of both sides have to be kept.";
 
 /* The only rank whose sum is right; -1: there are others, or none. */
 static int only_right_rank(const struct outcome *o, size_t k, const struct truth *t)
@@ -434,16 +437,18 @@ static char *sum_cause(const struct outcome *o, size_t k, int rank, double sum, 
             "This rank has no elements, and got a sum of nothing: it has to take part in the reduction of "
             "all ranks of comm, or it does not get theirs.");
     if (c->function == FUNCTION_COMPENSATED && fabs(sum - t->value) <= t->near)
-        return text_format("%s", size > 1 && has_own_operation(o, k) ? own_operation_cause
-                                 : c->cause                          ? c->cause
-                                                                     : "Something that rounding takes away is lost.");
+        return text_format("%s", c->cause == between_cause && has_own_operation(o, k) ? own_operation_cause
+                                 : c->cause                                           ? c->cause
+                                            : "Something that rounding takes away is lost.");
     if (only >= 0)
         return text_format(
             "Rank %d is the only one that has the sum: MPI_Reduce and the like give the result to one rank "
             "only, MPI_Scan the whole sum to the last.",
             only);
     if (sum == 0)
-        return text_format("Nothing was added at all: does the loop run?");
+        return text_format(
+            "The last elements of each rank are missing, here all of them: is what fills no whole step of "
+            "a loop left out?");
     if (sum == UNTOUCHED)
         return text_format("*sum was not written on this rank.%s",
                            c->comm == 0
@@ -611,10 +616,6 @@ static const char *const within_cause = "That is no better than a plain sum: wha
 static const char *const ranks_cause = "On one rank it is exact enough, so it is lost between the ranks: the "
                                        "corrections have to travel with the sums, and "
                                        "the operation has to keep those of both sides.";
-static const char *const between_cause =
-    "The ranks' sums are large and cancel: if they are rounded to a double before they are combined (MPI_SUM), what is "
-    "left "
-    "is rounding error. Sum and correction have to travel together, and to be combined without loss.";
 
 /* The data must be hard: a plain sum must miss the bound of the compensated one, or the test would prove nothing. */
 static void expect_hard(const struct plan *p, const struct sum_case *c)
