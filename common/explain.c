@@ -231,6 +231,9 @@ bool explain_sanitizer(const struct run *r, struct explanation *e)
         return true;
     snprintf(e->text, sizeof e->text, "%s", kind->words);
     add_frames(at, e->text, sizeof e->text);
+    const char *line_too = strstr(r->err, "runtime error:");
+    if (line_too && !strstr(e->text, "\n  in ")) /* of the two sanitizers this one names the line */
+        copy_line(r->err, line_too, line, sizeof line);
     size_t used = strlen(e->text);
     snprintf(e->text + used, sizeof e->text - used, "\n  the sanitizer's words: %s", line);
     return true;
