@@ -52,9 +52,9 @@ static const char *squares_cause(const int64_t *result, const int64_t *expected,
                "address.";
     if (zeros > 0)
         return "Where out is 0 no result has come. Was a chunk given up in the middle, though a task that fails is no "
-               "reason to?\n  Or did pool_map return although a worker was still busy? It has to wait for each one "
-               "that "
-               "it woke.";
+               "reason to?\n  Did pool_map return although a worker was still busy? It has to wait for each one that "
+               "it "
+               "woke. Or was\n  a worker woken before its elements were there, and computed with the 0 that was?";
     for (size_t i = 0; i < count; i++)
         for (size_t k = 0; k < count && count <= 1000 && result[i] != expected[i]; k++)
             if (result[i] == expected[k]) {
@@ -884,6 +884,9 @@ static void expect_nothing_left_without_pool(void)
     witness_free(&w);
 }
 
+/* Each of two pools has a map of 8 elements, and then one for which a page is not enough. */
+#define GROWING "-n", "8,8,400,400"
+
 /* One run, with one more variable in the environment, or NULL; the task of element `failing` fails, or none if NULL.
    Returns how many files in /dev/shm are left. */
 static size_t expect_nothing_left(const char *setting, const char *failing)
@@ -894,8 +897,8 @@ static size_t expect_nothing_left(const char *setting, const char *failing)
     struct run r;
     say_also(failing ? "One task had failed: what pool_map holds is to be given back then, too." : "");
     run_program(&r, &how,
-                failing ? ARGS("-2", "-m", "2", "-f", failing, "-s", "status.npy", "in.npy", "out.npy")
-                        : ARGS("-2", "-m", "2", "in.npy", "out.npy"));
+                failing ? ARGS("-2", "-m", "4", GROWING, "-f", failing, "-s", "status.npy", "in.npy", "out.npy")
+                        : ARGS("-2", "-m", "4", GROWING, "in.npy", "out.npy"));
     expect_success(&r);
     expect_none_left(&r, &c, "pool_destroy");
     if (c.at_once > 0)
@@ -912,7 +915,7 @@ START_TEST(nothing_left)
 {
     char slowly[40];
     snprintf(slowly, sizeof slowly, "LAB_PERTURB=%" PRIu64, suite_seed() % 1000000);
-    put_indices(8);
+    put_indices(400);
     size_t first = expect_nothing_left(NULL, NULL);
     size_t second = expect_nothing_left(slowly, NULL); /* workers take their time to end */
     expect_nothing_left(NULL, "5");
