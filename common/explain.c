@@ -329,22 +329,40 @@ static void add_places(const struct run *r, const struct seen_process *p, char *
     free(program);
 }
 
+/* What one process did: "pool, child of 2): waits in recv, at pool.c:66". */
+static void process_words(const struct run *r, const struct seen_process *p, char *text, size_t size)
+{
+    const struct wait_words *wait = find_wait(p);
+    const char *words = p->state == 'Z'   ? "has ended, but nobody waited for it (a zombie)"
+                        : p->state == 'R' ? "was computing"
+                        : p->state == 'T' ? "was stopped"
+                        : wait            ? wait->words
+                                          : "waits";
+    char places[200] = "";
+    add_places(r, p, places, sizeof places);
+    snprintf(text, size, "%s, child of %d): %s%s", p->name, p->parent, words, places);
+}
+
+/* Neighbours that did the same share a line. */
 void explain_processes(const struct run *r, char *text, size_t size)
 {
+    char words[400], next[400] = "";
     text[0] = '\0';
-    for (int i = 0; i < r->report.seen_count; i++) {
-        const struct seen_process *p = &r->report.seen[i];
-        const struct wait_words *wait = find_wait(p);
-        const char *words = p->state == 'Z'   ? "has ended, but nobody waited for it (a zombie)"
-                            : p->state == 'R' ? "was computing"
-                            : p->state == 'T' ? "was stopped"
-                            : wait            ? wait->words
-                                              : "waits";
+    for (int i = 0, last; i < r->report.seen_count; i = last + 1) {
+        const struct seen_process *p = r->report.seen;
+        if (i == 0)
+            process_words(r, &p[0], next, sizeof next);
+        memcpy(words, next, sizeof words);
+        for (last = i; last + 1 < r->report.seen_count; last++) {
+            process_words(r, &p[last + 1], next, sizeof next);
+            if (p[last + 1].pid != p[last].pid + 1 || strcmp(next, words) != 0)
+                break;
+        }
         size_t used = strlen(text);
-        char places[200] = "";
-        add_places(r, p, places, sizeof places);
-        snprintf(text + used, size - used, "\n  process %d (%s, child of %d): %s%s", p->pid, p->name, p->parent, words,
-                 places);
+        if (last > i)
+            snprintf(text + used, size - used, "\n  each of the processes %d to %d (%s", p[i].pid, p[last].pid, words);
+        else
+            snprintf(text + used, size - used, "\n  process %d (%s", p[i].pid, words);
     }
 }
 
