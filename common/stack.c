@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { LONGEST_CALL = 7, SEARCHED = 4096 /* words of the stack */ };
+enum { LONGEST_CALL = 7, SEARCHED = 4096 /* words of the stack */, MAPPINGS = 1000 /* lines that are looked at */ };
 
 /* Where the program's own file is mapped. */
 struct program {
@@ -47,7 +47,7 @@ static struct program find_program(pid_t pid)
     if (!f)
         return found;
     file[length] = '\0';
-    while (fgets(line, sizeof line, f)) {
+    for (int lines = 0; lines < MAPPINGS && found.end == 0 && fgets(line, sizeof line, f); lines++) {
         uint64_t begin, end, offset;
         char rights[5];
         int name = 0;
@@ -60,7 +60,7 @@ static struct program find_program(pid_t pid)
             continue;
         if (offset == 0)
             found.base = begin;
-        if (rights[2] == 'x' && found.end == 0)
+        if (rights[2] == 'x')
             found = (struct program){found.base, begin, end};
     }
     fclose(f);
