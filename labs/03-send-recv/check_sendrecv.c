@@ -949,20 +949,17 @@ static void add_calls_in_a_row(struct script *s, int size)
 static void wait_for_late_ranks(void)
 {
     enum { LATE = 700 }; /* ms */
-    int comm = comm_code(COMM_FIRST, 2);
-    struct script *s = new_script(2);
-    say_also(
-        "In this run one rank comes 0.7 s after the other. Wait for it, however long: MPI_Probe, MPI_Recv and MPI_Wait "
-        "do that,\n  who looks only so many times (MPI_Iprobe, MPI_Test) gives up too early.");
-    next_case(s);
-    add(s, comm, 0, REST, 0, LATE, 0);
+    int comm = comm_code(COMM_FIRST, 6);
+    struct script *s = new_script(6);
+    say_also("In this run one rank of each pair comes 0.7 s after the other. Wait for it, however long: MPI_Probe, "
+             "MPI_Recv and MPI_Wait "
+             "do that,\n  who looks only so many times (MPI_Iprobe, MPI_Test) gives up too early.");
+    next_case(s); /* three pairs at the same time */
+    for (int late = 0; late < 6; late += 2)
+        add(s, comm, late, REST, 0, LATE, 0);
     add_list(s, comm, 0, 1, 5);
-    next_case(s);
-    add(s, comm, 1, REST, 0, LATE, 0);
-    add_array(s, comm, 1, 0, 5);
-    next_case(s);
-    add(s, comm, 0, REST, 0, LATE, 0);
-    add_exchange(s, comm, 0, 1, 5);
+    add_array(s, comm, 2, 3, 5);
+    add_exchange(s, comm, 4, 5, 5);
     perform(s, &plain);
 }
 

@@ -1075,8 +1075,8 @@ static void expect_released(const struct run *r, const char *when)
 /* More dmv_open, one after the other, than files may be open at the same time. */
 static void open_many_times(void)
 {
-    enum { TIMES = 60 };
-    static const char *const few_files[] = {"prlimit", "--nofile=40", NULL};
+    enum { TIMES = 30 };
+    static const char *const few_files[] = {"prlimit", "--nofile=24", NULL};
     struct launch how = {.seconds = 4 * SECONDS, .env = plain.env, .wrap = few_files};
     struct words w = {0};
     struct run r;
@@ -1089,7 +1089,7 @@ static void open_many_times(void)
     if (strstr(r.err, strerror(EMFILE)))
         fail_test(
             CAUSE_LEAK, NULL,
-            "dmv_open was called %d times, each time followed by dmv_close, in a process that may have 40 files open "
+            "dmv_open was called %d times, each time followed by dmv_close, in a process that may have 24 files open "
             "at the same time; then it could open no more. Each file that is opened has to be closed, on every way "
             "out.",
             TIMES);
