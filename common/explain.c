@@ -10,7 +10,6 @@
 
 #include "explain_race.h"
 #include "source_line.h"
-#include "words.h"
 
 /* ---- sanitizers ---- */
 
@@ -125,19 +124,24 @@ bool explain_is_ours(const char *place)
     return false;
 }
 
-const char *explain_crash(void)
+const char *explain_again(const char *flavour, const char *const *env, enum cause cause, const char *intro)
 {
-    static const char *const no_leaks[] = {"ASAN_OPTIONS=detect_leaks=0", NULL};
     static char words[1700];
     struct explanation e;
     struct run again;
     words[0] = '\0';
-    if (!run_again_with(&again, "asan", no_leaks))
+    if (!run_again_with(&again, flavour, env))
         return words;
-    if (explain_sanitizer(&again, &e) && e.cause == CAUSE_MEMORY)
-        snprintf(words, sizeof words, "\n  Under AddressSanitizer it shows where: %s", e.text);
+    if (explain_sanitizer(&again, &e) && e.cause == cause)
+        snprintf(words, sizeof words, "\n  %s: %s", intro, e.text);
     run_free(&again);
     return words;
+}
+
+const char *explain_crash(void)
+{
+    static const char *const no_leaks[] = {"ASAN_OPTIONS=detect_leaks=0", NULL};
+    return explain_again("asan", no_leaks, CAUSE_MEMORY, "Under AddressSanitizer it shows where");
 }
 
 /* Does a line with frames, "in add_up (psum.c:31), and main (main.c:98)", name one of the student's? */
@@ -179,22 +183,25 @@ static const char *own_leak(const struct run *r)
     return NULL;
 }
 
-const char *explain_leak(void)
+const char *explain_leak(bool *known)
 {
     static char words[400];
     struct run again;
     words[0] = '\0';
+    if (known)
+        *known = false;
     if (!run_again_with(&again, "asan", explain_leaks_env))
-        return NULL;
-    bool known = again.report.stopped == STOP_NONE && again.report.exit_status == 0;
+        return words;
     const char *at = own_leak(&again);
     if (at) {
         snprintf(words, sizeof words,
                  "\n  Under LeakSanitizer it shows which: a block from malloc that is never freed");
         add_frames(at, words, sizeof words);
     }
+    if (known)
+        *known = at || run_ended_well(&again);
     run_free(&again);
-    return known || words[0] ? words : NULL;
+    return words;
 }
 
 bool only_libgomp_leaks(const struct run *r)
@@ -305,15 +312,12 @@ static const char *own_line(char *const line[REAPER_SITES], int *i, const char *
 /* ", at pool.c:98 (called at pool.c:150)": where in the student's code the threads of p are, each place once. */
 static void add_places(const struct run *r, const struct seen_process *p, char *text, size_t size)
 {
-    uint64_t site[REAPER_THREADS * REAPER_SITES] = {0};
     char *line[REAPER_THREADS * REAPER_SITES] = {0};
-    size_t count = (size_t)p->threads * REAPER_SITES;
     if (r->ranks > 0 || p->threads < 0 || p->threads > REAPER_THREADS)
         return;
-    for (size_t i = 0; i < count; i++)
-        site[i] = p->thread[i / REAPER_SITES].site[i % REAPER_SITES];
-    char *program = text_format("%s/%s/%s", getenv("LAB_PROGRAMS"), run_flavour(), run_program_name());
-    source_lines(program, site, count, line);
+    size_t count = (size_t)p->threads * REAPER_SITES;
+    char *program = run_program_path(run_flavour());
+    source_lines(program, p->site[0], count, line);
     for (int32_t t = 0; t < p->threads; t++) {
         int i = 0;
         const char *own = own_line(line + t * REAPER_SITES, &i, ""),
@@ -406,15 +410,15 @@ const char *explain_deadlock(const struct run *r)
     for (int i = 0; i < r->report.seen_count; i++)
         if (r->report.seen[i].state == 'Z')
             dead = r->report.seen[i].pid;
-    if (dead)
+    if (dead) {
         snprintf(
             words, sizeof words,
             "\n  likely cause: process %d has died, and the others still wait for something that it would have sent,\n"
             "  raised or given back. Its death has to be noticed: by the end of file on its socket or pipe (if no\n"
             "  other process holds a copy of that end), a pidfd, SIGCHLD, or waitpid with WNOHANG.",
             dead);
-    if (dead)
         return words;
+    }
     if (waiting_with(r, "waits for a lock") == 1 && reading + writing + polling == 0)
         return "\n  likely cause: a lock that is set and never unset again, or a barrier that not every thread of the "
                "team\n"

@@ -15,6 +15,10 @@ struct explanation {
 /* A sanitizer's report in what the program wrote to stderr; false if there is none. */
 bool explain_sanitizer(const struct run *r, struct explanation *e);
 
+/* The last run once more, by the program of another flavour and with env in addition, and what its sanitizer found if
+   that is of this cause: intro and its words; "" if it found nothing, or cannot be used. Valid until the next call. */
+const char *explain_again(const char *flavour, const char *const *env, enum cause cause, const char *intro);
+
 /* Where a run crashed: the last run once more under AddressSanitizer, and what that found, as further lines;
    "" if it found nothing, or cannot be used. The text is valid until the next call. */
 const char *explain_crash(void);
@@ -28,9 +32,9 @@ bool explain_is_ours(const char *place);
 const char *explain_wrong_value(void);
 
 /* A block that the student's own code asked for and never freed: the last run once more under LeakSanitizer. Words
-   with the function and the line; "" if there is none, and NULL if that cannot be found out. Valid until the next
-   call. The libraries lose blocks of their own (MPI does), which do not count. */
-const char *explain_leak(void);
+   with the function and the line; "" if none was found. *known, unless known is NULL: could that be found out? The text
+   is valid until the next call. The libraries lose blocks of their own (MPI does), which do not count. */
+const char *explain_leak(bool *known);
 
 /* The environment of a run of ranks under AddressSanitizer, so that leaks are told, and MPI's own do not end it. */
 extern const char *const explain_leaks_env[];

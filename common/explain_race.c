@@ -93,13 +93,19 @@ static bool read_header(const char *line, struct side *side)
     return true;
 }
 
+/* The student's line says more than the one of ours that he called. */
+static bool says_more(const struct place *found, const struct place *before)
+{
+    return before->line == 0 || (explain_is_ours(before->file) && !explain_is_ours(found->file));
+}
+
 static void add_frame(struct side *side, const char *line)
 {
     struct place place;
     if (!read_frame(line, &place))
         return;
-    if (side->at.line == 0 || (explain_is_ours(side->at.file) && !explain_is_ours(place.file))) {
-        side->at = place; /* the student's line, though it was one of ours that he called */
+    if (says_more(&place, &side->at)) {
+        side->at = place;
         side->function[0] = '\0';
     }
     side->openmp = side->openmp || is_region(place.function);
@@ -260,8 +266,7 @@ bool explain_race(const char *report, char *text, size_t size)
             state = line[0] == '\0' ? AFTER : state;
         } else if (state == IN_SIDE) {
             add_frame(&sides[count - 1], line);
-        } else if (state == IN_LOCATION && read_frame(line, &place) &&
-                   (frame.line == 0 || (explain_is_ours(frame.file) && !explain_is_ours(place.file)))) {
+        } else if (state == IN_LOCATION && read_frame(line, &place) && says_more(&place, &frame)) {
             frame = place;
         }
     }

@@ -47,9 +47,7 @@ static struct mpi_story *run_once(struct run *r, const struct launch *how, const
         unlink(name);
     }
     run_program(r, &watched, args);
-    const char *programs = getenv("LAB_PROGRAMS");
-    char *program =
-        text_format("%s/%s/%s", programs ? programs : ".", how->flavour ? how->flavour : "plain", run_program_name());
+    char *program = run_program_path(run_flavour());
     struct mpi_story *story = mpi_story_read(".", how->ranks, program);
     free(program);
     return story;

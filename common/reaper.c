@@ -81,7 +81,7 @@ static void remember_threads(struct seen_process *s)
         stop(s->pid);
     s->threads = (int32_t)proc_threads(s->pid, thread, REAPER_THREADS);
     for (int32_t i = 0; i < s->threads; i++)
-        stack_sites(s->pid, thread[i], s->thread[i].site, REAPER_SITES);
+        stack_sites(s->pid, thread[i], s->site[i], REAPER_SITES);
 }
 
 static void remember(struct reaper_report *report, const struct proc *list, size_t count)

@@ -12,17 +12,13 @@
 /* Why the reaper ended the program, if it did. */
 enum reaper_stop { STOP_NONE, STOP_TIME, STOP_MEMORY, STOP_PROCESSES, STOP_DISK, STOP_HIDDEN };
 
-struct seen_thread {
-    uint64_t site[REAPER_SITES]; /* where in the program it waits: see stack.h; 0: no more */
-};
-
 struct seen_process {
     int32_t pid, parent; /* as numbered inside the sandbox */
     char state;          /* R, S, D, Z, ... of /proc/PID/stat */
     char name[16];
-    int64_t syscall; /* the system call it sat in, -1 if unknown or running */
-    int32_t threads; /* entries in thread, the main thread first */
-    struct seen_thread thread[REAPER_THREADS];
+    int64_t syscall;                             /* the system call it sat in, -1 if unknown or running */
+    int32_t threads;                             /* rows in site, the main thread's first */
+    uint64_t site[REAPER_THREADS][REAPER_SITES]; /* where in the program each stands: see stack.h; 0: no more */
 };
 
 struct reaper_report {

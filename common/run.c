@@ -370,9 +370,19 @@ static void run_last(struct run *r, struct launch how, const char *const *more)
     words_free(&args);
 }
 
+char *run_program_path(const char *flavour)
+{
+    return text_format("%s/%s/%s", setting("LAB_PROGRAMS", "."), flavour, run_program_name());
+}
+
+bool run_ended_well(const struct run *r)
+{
+    return r->report.stopped == STOP_NONE && !r->given_up && r->report.exit_status == 0;
+}
+
 bool run_again_with(struct run *r, const char *flavour, const char *const *env)
 {
-    char *program = text_format("%s/%s/%s", setting("LAB_PROGRAMS", "."), flavour, run_program_name());
+    char *program = run_program_path(flavour);
     bool there = access(program, F_OK) == 0, same = last.how.flavour && strcmp(last.how.flavour, flavour) == 0;
     free(program);
     if (!there || same || !last.args.item)

@@ -61,6 +61,12 @@ bool run_again_heard(struct run *r, struct witness *w);
 /* The flavour of the last run. */
 const char *run_flavour(void);
 
+/* Where the suite sees the program of a flavour; malloc'd. */
+char *run_program_path(const char *flavour);
+
+/* It came to its end by itself, with exit status 0. */
+bool run_ended_well(const struct run *r);
+
 /* The words that put a command into the grader's sandbox, with the current folder as its
    working folder; none where there is no sandbox. */
 void run_sandbox_words(struct words *w);

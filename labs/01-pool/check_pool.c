@@ -949,8 +949,8 @@ static bool kill_parent(struct witness *w, size_t index)
     return false;
 }
 
-/* 200 tasks of 50 ms: with the parent gone, nobody wants those that have not begun. */
-/* The parent is killed while two tasks are running. also: what is said of this run. */
+/* Tasks of 50 ms; the parent is killed while two are running, and nobody wants those that have not begun. also: what
+   is said of this run. */
 static void kill_and_look(size_t count, const char *also)
 {
     struct workers s = {0};

@@ -165,16 +165,7 @@ static void lost_words(const int64_t *values, size_t count, size_t i, char *text
 /* Why the last run went wrong, if it has threads that are in each other's way; "" if not. */
 static const char *race_words(void)
 {
-    static char words[1700];
-    struct explanation e;
-    struct run again;
-    words[0] = '\0';
-    if (!run_again_with(&again, "tsan", tsan.env))
-        return words;
-    if (explain_sanitizer(&again, &e) && e.cause == CAUSE_RACE)
-        snprintf(words, sizeof words, "\n  Under ThreadSanitizer it shows why: %s", e.text);
-    run_free(&again);
-    return words;
+    return explain_again("tsan", tsan.env, CAUSE_RACE, "Under ThreadSanitizer it shows why");
 }
 
 /* What a wrong out[i] looks like. */

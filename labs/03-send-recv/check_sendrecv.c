@@ -817,12 +817,6 @@ static void note_heaps(struct script *s)
 static const enum deed failing_deeds[] = {SEND_ARRAY, RECV_ARRAY, SEND_LIST, RECV_LIST, EXCHANGE};
 enum { FAILING = sizeof failing_deeds / sizeof *failing_deeds };
 
-static const char *leak_words(void)
-{
-    const char *words = explain_leak();
-    return words ? words : "";
-}
-
 /* What a function made before the call that failed is to be freed. */
 static void expect_errors_free(void)
 {
@@ -849,7 +843,7 @@ static void expect_errors_free(void)
                 "on rank %d the heap grows by about %.0f bytes each time that every function is called with a rank "
                 "that there is not. On the way out through an error, too, what malloc gave is to be freed.%s\n"
                 "  command: %s",
-                rank, each, leak_words(), r.command);
+                rank, each, explain_leak(NULL), r.command);
     }
     run_free(&r);
     free_script(s);
@@ -911,7 +905,7 @@ START_TEST(nothing_left)
             fail_test(CAUSE_LEAK, &r,
                       "on rank %d the heap grows by about %.0f bytes each time round, where arrays of %d bytes "
                       "are sent: a block from malloc is never freed.%s",
-                      rank, each, (int)(COUNT * sizeof(double)), leak_words());
+                      rank, each, (int)(COUNT * sizeof(double)), explain_leak(NULL));
     }
     mpi_story_free(story);
     run_free(&r);

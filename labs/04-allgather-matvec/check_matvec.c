@@ -306,13 +306,6 @@ static void expect_no_mpi_error(const struct launched *l)
     free(what);
 }
 
-/* The block that is never freed, in words. */
-static const char *lost_block(void)
-{
-    const char *words = explain_leak();
-    return words ? words : "";
-}
-
 /* What main.c says before it ends the program: "rank 2: matvec_mpi changed x[3] from 1 to 0". */
 static void expect_no_complaint(const struct launched *l)
 {
@@ -333,8 +326,8 @@ static void expect_no_complaint(const struct launched *l)
         fail_test(CAUSE_LEAK, NULL, "%s.\n  command: %s", objects, l->run.command);
     free(objects);
     if (strstr(line, "bytes in the heap"))
-        fail_test(CAUSE_LEAK, NULL, "%s: memory from malloc that is never freed.%s\n  command: %s", line, lost_block(),
-                  l->run.command);
+        fail_test(CAUSE_LEAK, NULL, "%s: memory from malloc that is never freed.%s\n  command: %s", line,
+                  explain_leak(NULL), l->run.command);
     if (strstr(line, "matvec_mpi returned"))
         fail_test(CAUSE_EXIT, NULL, "%s. It should return MPI_SUCCESS.\n  command: %s", line, l->run.command);
 }
@@ -689,7 +682,7 @@ static bool is_right_alone(const struct launched *l, size_t k, const struct expe
     add_arguments(&w, l, k);
     mpi_story_free(run_mpi(&r, &(struct launch){.ranks = l->ranks, .seconds = SECONDS}, (const char *const *)w.item));
     words_free(&w);
-    bool right = r.report.stopped == STOP_NONE && !r.given_up && r.report.exit_status == 0;
+    bool right = run_ended_well(&r);
     if (right) {
         size_t shape[] = {(size_t)members_of(l->list[k].comm, l->ranks), e->rows};
         struct npy all = expect_array(&r, name, NPY_F8, 2, shape);
@@ -1105,11 +1098,11 @@ END_TEST
 static bool only_mpi_grows(const struct run *r)
 {
     enum { LIBRARY = 200 }; /* bytes a call */
-    const char *said = strstr(r->err, "matvec_mpi leaves "), *lost;
+    const char *said = strstr(r->err, "matvec_mpi leaves ");
+    bool known;
     if (!said || strtoul(said + strlen("matvec_mpi leaves "), NULL, 10) > LIBRARY)
         return false;
-    lost = explain_leak();
-    return lost && !*lost;
+    return !*explain_leak(&known) && known;
 }
 
 START_TEST(nothing_left)

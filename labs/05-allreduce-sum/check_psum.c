@@ -377,7 +377,6 @@ static int only_right_rank(const struct outcome *o, size_t k, const struct truth
     return count == 1 ? which : -1;
 }
 
-/* What a wrong sum looks like, as a student would have come to it; malloc'd. */
 /* Is case c right on that rank, in a run of its own? */
 static bool is_right_alone(const struct outcome *o, struct sum_case c, int rank, const struct truth *t)
 {
@@ -386,7 +385,7 @@ static bool is_right_alone(const struct outcome *o, struct sum_case c, int rank,
     struct run r;
     put_plan(&p);
     mpi_story_free(run_mpi(&r, &how, ARGS("cases.npy", "data.npy", "sums.npy", "codes.npy")));
-    bool right = r.report.stopped == STOP_NONE && !r.given_up && r.report.exit_status == 0;
+    bool right = run_ended_well(&r);
     if (right) {
         struct npy sums = expect_array(&r, "sums.npy", NPY_F8, 2, (size_t[]){1, (size_t)o->ranks});
         right = fabs(exact_error(t->sum, ((const double *)sums.data)[rank])) <= t->bound;
@@ -400,8 +399,7 @@ static bool is_right_alone(const struct outcome *o, struct sum_case c, int rank,
 static const char *tried_cause(const struct outcome *o, size_t k, int rank, const struct truth *t)
 {
     struct sum_case c = o->plan.list[k];
-    c.way = MPI_TRACE_LIBRARY;
-    if (o->plan.list[k].way != MPI_TRACE_LIBRARY || c.at_once)
+    if (c.way != MPI_TRACE_LIBRARY || c.at_once)
         return NULL; /* that these are the reason is said already */
     if (k > 0 && is_right_alone(o, c, rank, t))
         return "In a run of its own this sum is right: something is left over from an earlier call, in a static or "
@@ -417,6 +415,7 @@ static const char *tried_cause(const struct outcome *o, size_t k, int rank, cons
     return NULL;
 }
 
+/* What a wrong sum looks like, as a student would have come to it; malloc'd. */
 static char *sum_cause(const struct outcome *o, size_t k, int rank, double sum, const struct truth *t)
 {
     const struct sum_case *c = &o->plan.list[k];

@@ -73,17 +73,11 @@ static const char broken_kernel[] = "__kernel void dmv(__global const float *A, 
 
 /* ---- runs ---- */
 
-static char *program_path(void)
-{
-    const char *folder = getenv("LAB_PROGRAMS");
-    return text_format("%s/plain/%s", folder ? folder : ".", run_program_name());
-}
-
 /* The first OpenCL call that failed, in words; malloc'd, may be empty. */
 static char *failure_words(void)
 {
     char text[600] = "";
-    char *program = program_path();
+    char *program = run_program_path("plain");
     struct ocl_trace_file *t = ocl_story_read("ocl-trace");
     if (t)
         ocl_story_failure(t, program, text, sizeof text);
@@ -129,7 +123,7 @@ static void expect_no_double_release(const struct run *r)
     for (size_t i = 0; i < t->objects; i++)
         if (t->object[i].references > 0)
             t->object[i].references = 0; /* it had no time to release these */
-    char *program = program_path();
+    char *program = run_program_path("plain");
     ocl_story_objects(t, program, &leaks, &extra, text, sizeof text);
     if (extra > 0)
         fail_test(CAUSE_MEMORY, r, "the program was ended by %s, after this:%s", signal_word(r), text);
@@ -247,9 +241,10 @@ static bool row_right(const struct product *p, size_t run, size_t i, float y)
 static bool lacks_columns(const struct product *p, size_t run, size_t i, float y, size_t *first, size_t *last)
 {
     double bound, whole = expected_row(p, run, i, p->cols, &bound), near = bound / 256, ignored;
-    for (size_t from = 0; from < p->cols && p->cols <= 512; from++)
+    for (size_t from = 0; from < p->cols && p->cols <= 512; from++) {
+        double before = expected_row(p, run, i, from, &ignored);
         for (size_t to = from + 1; to <= p->cols; to++) {
-            double part = expected_row(p, run, i, to, &ignored) - expected_row(p, run, i, from, &ignored);
+            double part = expected_row(p, run, i, to, &ignored) - before;
             bool all = from == 0 && to == p->cols; /* then nobody has computed the row */
             if (!all && fabs(part) > bound && fabs(whole - part - y) <= near) {
                 *first = from;
@@ -257,6 +252,7 @@ static bool lacks_columns(const struct product *p, size_t run, size_t i, float y
                 return true;
             }
         }
+    }
     return false;
 }
 
@@ -1063,7 +1059,7 @@ static void expect_released(const struct run *r, const char *when)
 {
     char text[1500];
     size_t leaks, extra;
-    char *program = program_path();
+    char *program = run_program_path("plain");
     struct ocl_trace_file *t = expect_trace(r);
     ocl_story_objects(t, program, &leaks, &extra, text, sizeof text);
     if (leaks + extra > 0)
